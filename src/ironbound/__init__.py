@@ -1,0 +1,80 @@
+"""ironbound: certified robustness for classifiers on images, text, tables, and several of these at once.
+
+The public names below are loaded on first use, so that `import ironbound` stays light and the command
+line answers `--help` without importing torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ironbound._version import __version__
+
+if TYPE_CHECKING:
+    from ironbound import confidence as confidence
+    from ironbound import laws as laws
+    from ironbound.certificate import Certificate as Certificate
+    from ironbound.channels import Categorical as Categorical
+    from ironbound.channels import Gaussian as Gaussian
+    from ironbound.channels import Mask as Mask
+    from ironbound.channels import Smoothing as Smoothing
+    from ironbound.channels import UniformReplacement as UniformReplacement
+    from ironbound.errors import InputError as InputError
+    from ironbound.errors import InvalidCertificate as InvalidCertificate
+    from ironbound.errors import IronboundError as IronboundError
+    from ironbound.smoothing import SmoothedClassifier as SmoothedClassifier
+    from ironbound.threats import L2 as L2
+    from ironbound.threats import FieldsL0 as FieldsL0
+    from ironbound.threats import Threat as Threat
+    from ironbound.threats import TokenL0 as TokenL0
+
+_PUBLIC = {
+    "Categorical": "ironbound.channels",
+    "Certificate": "ironbound.certificate",
+    "FieldsL0": "ironbound.threats",
+    "Gaussian": "ironbound.channels",
+    "InputError": "ironbound.errors",
+    "InvalidCertificate": "ironbound.errors",
+    "IronboundError": "ironbound.errors",
+    "L2": "ironbound.threats",
+    "Mask": "ironbound.channels",
+    "SmoothedClassifier": "ironbound.smoothing",
+    "Smoothing": "ironbound.channels",
+    "Threat": "ironbound.threats",
+    "TokenL0": "ironbound.threats",
+    "UniformReplacement": "ironbound.channels",
+}
+_MODULES = ("confidence", "laws")
+
+__all__ = [  # noqa: RUF022 - modules first, then names
+    "confidence",
+    "laws",
+    "Categorical",
+    "Certificate",
+    "FieldsL0",
+    "Gaussian",
+    "InputError",
+    "InvalidCertificate",
+    "IronboundError",
+    "L2",
+    "Mask",
+    "SmoothedClassifier",
+    "Smoothing",
+    "Threat",
+    "TokenL0",
+    "UniformReplacement",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"ironbound.{name}")
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'ironbound' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
