@@ -72,10 +72,15 @@ class Tails(NamedTuple):
     q_from: Array
 
 
-def tails(atoms: Atoms, u: Array, mu: Array) -> Tails:
-    """All four tail masses at u, shape (n,); mu of shape (n,) is either zero everywhere or nowhere."""
+def tails(atoms: Atoms, u: Array, mu: Array, atom_below: NDArray[np.bool_]) -> Tails:
+    """All four tail masses at u, shape (n,); mu of shape (n,) is either zero everywhere or nowhere.
+
+    Without a Gaussian part an atom may lie exactly at u. `atom_below` says on which side it is counted; the
+    dual bounds are the same either way, but the side whose mass is at most p (or 1 - p) loses no digits.
+    """
     if not mu.any():
-        index = np.searchsorted(atoms.ell, u, side="right")
+        right, left = (np.searchsorted(atoms.ell, u, side=side) for side in ("right", "left"))
+        index = np.where(atom_below, right, left)
         return Tails(atoms.p_up_to[index], atoms.p_from[index], atoms.q_up_to[index], atoms.q_from[index])
     centred = (u[:, None] - atoms.ell) / mu[:, None]
     half = mu[:, None] / 2
@@ -91,8 +96,8 @@ def tails(atoms: Atoms, u: Array, mu: Array) -> Tails:
 def lower_dual(atoms: Atoms, u: Array, mu: Array, p: Array, s: Array) -> Array:
     """V(u) + e^u (p - F(u)), rounded down; s = 1 - p carries the precision when p is near 1."""
     u = np.clip(u, U_MIN, U_MAX)
-    t, slope = tails(atoms, u, mu), np.exp(u)
     near_one = p > 0.5
+    t, slope = tails(atoms, u, mu, near_one), np.exp(u)
     surplus = np.where(near_one, t.p_from - s, p - t.p_up_to)
     scale = np.where(near_one, t.p_from + s, p + t.p_up_to)
     value = t.q_up_to + slope * surplus - atoms.error * (t.q_up_to + slope * scale)
@@ -105,8 +110,8 @@ def lower_dual(atoms: Atoms, u: Array, mu: Array, p: Array, s: Array) -> Array:
 def upper_dual(atoms: Atoms, u: Array, mu: Array, p: Array, s: Array) -> Array:
     """Q(ratio > u) + e^u (p - P(ratio > u)), rounded up; s = 1 - p carries the precision near 1."""
     u = np.clip(u, U_MIN, U_MAX)
-    t, slope = tails(atoms, u, mu), np.exp(u)
     near_one = p > 0.5
+    t, slope = tails(atoms, u, mu, ~near_one), np.exp(u)
     surplus = np.where(near_one, t.p_up_to - s, p - t.p_from)
     scale = np.where(near_one, t.p_up_to + s, p + t.p_from)
     value = t.q_from + slope * surplus + atoms.error * (t.q_from + slope * scale)

@@ -73,7 +73,7 @@ def _solve(atoms: Atoms, mu: Array, p: Array, s: Array, u: Array, solvable: NDAr
         if active.size == 0:
             break
         at, m = result[active], mu[active]
-        t = tails(atoms, at, m)
+        t = tails(atoms, at, m, near_one[active])
         mass = np.where(near_one[active], t.p_from, t.p_up_to)
         target = np.where(near_one[active], s[active], p[active])
         below = np.where(near_one[active], mass >= target, mass <= target)

@@ -10,23 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ironbound.errors import wrong_value
 from ironbound.laws._complement import complement_down, complement_up
-from ironbound.laws._normal import ndtri
-from ironbound.laws._tails import Atoms, lower_dual, shift_sensitivity, upper_dual
+from ironbound.laws._search import Goal, largest_mu
 from ironbound.laws._witness import critical_point
 from ironbound.laws.law import Law
 
 Array = NDArray[np.float64]
-
-_MAX_STEPS = 80
-# Relative steps back from the root until the outward-rounded bound confirms the claim.
-_BACK_OFF = (2e-13, 1e-12, 4e-12, 2e-11, 1e-10, 5e-10, 4e-9, 1e-7, 1e-5, 1e-3)
 
 
 @dataclass(frozen=True)
@@ -68,10 +62,12 @@ def shift(
         raise wrong_value("candidates", laws, "laws without a Gaussian part; the search adds it")
     mu = math.inf
     for law in laws:
-        found = float(_largest_mu(law, np.array([p]), threshold, rival)[0])
+        found = float(largest_mu(law, np.array([p]), threshold, rival)[0])
         if math.isnan(found):
             return None
         mu = min(mu, found)
+    while len(laws) > 1 and 0.0 < mu < math.inf and not _all_hold(laws, mu, p, threshold, rival):
+        mu *= 1.0 - 1e-12  # another law, rounded outward at this mu, asks for one more step back
     return _with_witnesses(laws, mu, p, rival)
 
 
@@ -81,7 +77,7 @@ def certified(
     """Whether the discrete change alone is certified (no continuous channel attacked): `Shift` with mu 0."""
     laws = (candidates,) if isinstance(candidates, Law) else tuple(candidates)
     for law in laws:
-        goal = _Goal.build(law, np.array([p]), threshold, rival)
+        goal = Goal.build(law, np.array([p]), threshold, rival)
         if not bool(goal.holds(np.zeros(1))[0]):
             return None
     return _with_witnesses(laws, 0.0, p, rival)
@@ -122,9 +118,10 @@ def radii(
     if law.mu > 0:
         raise wrong_value("law", law.mu, "a law without a Gaussian part; the search adds it")
     array = np.asarray(p, dtype=np.float64)
-    mu = _largest_mu(law, array.reshape(-1), threshold, rival)
+    mu = largest_mu(law, array.reshape(-1), threshold, rival)
     scaled = mu * sigma
-    return np.where(scaled > 0, np.nextafter(scaled, 0.0), scaled).reshape(array.shape)
+    rounded = np.where((scaled > 0) & np.isfinite(scaled), np.nextafter(scaled, 0.0), scaled)
+    return rounded.reshape(array.shape)
 
 
 def frontier(
@@ -179,149 +176,9 @@ def required(candidates: Law | Sequence[Law], mu: float, threshold: float) -> fl
     return needed
 
 
-class _Bounds(NamedTuple):
-    """The lower bound, what it has to exceed, and the two dual variables; each of shape (n,)."""
-
-    lower: Array
-    exceeds: Array
-    u: Array
-    v: Array
-
-
-@dataclass(frozen=True, eq=False)
-class _Goal:
-    """The condition that a shift has to keep: lower(p) > threshold, or lower(p) > upper(rival)."""
-
-    atoms: Atoms
-    p: Array
-    s: Array
-    threshold: float | None
-    rival: Array | None
-    rival_s: Array | None
-
-    @staticmethod
-    def build(law: Law, p: Array, threshold: float | None, rival: float | Array | None) -> _Goal:
-        if (threshold is None) == (rival is None):
-            raise wrong_value("threshold, rival", (threshold, rival), "exactly one of the two")
-        if threshold is not None and not (0.0 < threshold < 1.0):
-            raise wrong_value("threshold", threshold, "a probability in (0, 1)")
-        if not np.all((p >= 0.0) & (p <= 1.0)):
-            raise wrong_value("p", p, "probabilities in [0, 1]")
-        bound = None
-        if rival is not None:
-            bound = np.broadcast_to(np.asarray(rival, dtype=np.float64), p.shape).copy()
-            if not np.all((bound >= 0.0) & (bound <= 1.0)):
-                raise wrong_value("rival", rival, "a probability in [0, 1]")
-        rest = None if bound is None else complement_down(bound)
-        return _Goal(law.atoms, p, complement_up(p), threshold, bound, rest)
-
-    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> _Goal:
-        if self.rival is None or self.rival_s is None:
-            return _Goal(self.atoms, self.p[rows], self.s[rows], self.threshold, None, None)
-        return _Goal(self.atoms, self.p[rows], self.s[rows], None, self.rival[rows], self.rival_s[rows])
-
-    def bounds(self, mu: Array, start: tuple[Array, Array] | None = None) -> _Bounds:
-        """Both sides of the condition at mu, shape (n,), each rounded against it."""
-        first, second = (None, None) if start is None else start
-        u = critical_point(self.atoms, mu, self.p, self.s, first)
-        low = lower_dual(self.atoms, u, mu, self.p, self.s)
-        if self.rival is None or self.rival_s is None:
-            return _Bounds(low, np.full(low.shape, self.threshold), u, u)
-        v = critical_point(self.atoms, mu, self.rival_s, self.rival, second)
-        return _Bounds(low, upper_dual(self.atoms, v, mu, self.rival, self.rival_s), u, v)
-
-    def holds(self, mu: Array) -> NDArray[np.bool_]:
-        found = self.bounds(mu)
-        return found.lower > found.exceeds
-
-
-def _largest_mu(law: Law, p: Array, threshold: float | None, rival: float | Array | None) -> Array:
-    """sup { mu : the goal holds }, rounded down; nan where it fails at mu = 0, inf where nothing ends it."""
-    goal = _Goal.build(law, p, threshold, rival)
-    result = np.full(p.shape, np.nan)
-    start = goal.holds(np.zeros(p.shape)) if p.size else np.zeros(0, dtype=bool)
-    unbounded = start & _unbounded(goal)
-    result[unbounded] = np.inf
-    rows = np.flatnonzero(start & ~unbounded)
-    if rows.size:
-        part = goal.take(rows)
-        result[rows] = _confirmed(part, _root(part))
-    return result
-
-
-def _unbounded(goal: _Goal) -> NDArray[np.bool_]:
-    """p = 1 leaves lower(1) = Q(where P has mass) at every mu; a rival of 0 leaves Q(where P has none)."""
-    certain = goal.p >= 1.0
-    if goal.rival is None:
-        return certain
-    return certain & (goal.rival <= 0.0)
-
-
-def _root(goal: _Goal) -> Array:
-    """Approximate root of lower(mu) - goal, by Newton on the normal scale inside a bracket."""
-    low = np.zeros(goal.p.shape)
-    # No change of the discrete part helps the attacker less than some: the Gaussian radius is an upper end.
-    with np.errstate(all="ignore"):
-        if goal.rival is None:
-            high = ndtri(goal.p) - ndtri(np.full(goal.p.shape, goal.threshold, dtype=np.float64))
-        else:
-            high = 0.5 * (ndtri(goal.p) - ndtri(goal.rival))
-    high = np.where(np.isfinite(high), np.maximum(high, 0.0) * (1 + 1e-9) + 1e-9, 80.0)
-    mu = high * (1.0 if goal.atoms.ell.size == 1 else 0.5)
-    active = np.arange(mu.size)
-    root = mu.copy()
-    guess: tuple[Array, Array] | None = None
-    for step in range(_MAX_STEPS):
-        at, part = root[active], goal.take(active)
-        found = part.bounds(at, guess)
-        ahead = found.lower > found.exceeds
-        low[active] = np.where(ahead, at, low[active])
-        high[active] = np.where(ahead, high[active], at)
-        move = _newton(part, at, found)
-        proposal = at + move
-        inside = (proposal > low[active]) & (proposal < high[active])
-        usable = inside & ((step % 4 != 3) | (np.abs(move) <= 1e-3 * at))
-        following = np.where(usable, proposal, 0.5 * (low[active] + high[active]))
-        width = high[active] - low[active]
-        done = (inside & (np.abs(move) <= 1e-14 * at)) | (width <= 1e-15 * high[active])
-        root[active] = np.where(done, at, following)
-        moved = following - at
-        keep = ~done
-        active = active[keep]
-        if active.size == 0:
-            break
-        # A witness moves with mu; the last one is a good start unless the step was large.
-        calm = np.abs(moved[keep]) < 0.2 * at[keep]
-        guess = (found.u[keep], found.v[keep]) if calm.all() else None
-    return root
-
-
-def _newton(goal: _Goal, mu: Array, at: _Bounds) -> Array:
-    """Step that makes ndtri(lower) - ndtri(upper) vanish; exact in one step for a pure Gaussian law."""
-    with np.errstate(all="ignore"):
-        y, z = ndtri(at.lower), ndtri(at.exceeds)
-        falling = shift_sensitivity(goal.atoms, at.u, mu) * np.exp(0.5 * y * y)
-        if goal.rival is not None:
-            falling = falling + shift_sensitivity(goal.atoms, at.v, mu) * np.exp(0.5 * z * z)
-        move = (y - z) / (falling * math.sqrt(2 * math.pi))
-    return np.where(np.isfinite(move), move, np.nan)
-
-
-def _confirmed(goal: _Goal, root: Array) -> Array:
-    """Step back from the root until the outward-rounded bound itself holds there."""
-    result = np.zeros(root.shape)
-    waiting = np.arange(root.size)
-    for back in _BACK_OFF:
-        candidate = root[waiting] * (1.0 - back)
-        positive = candidate > 0.0
-        held = np.zeros(waiting.shape, dtype=bool)
-        if positive.any():
-            held[positive] = goal.take(waiting[positive]).holds(candidate[positive])
-        result[waiting[held]] = candidate[held]
-        waiting = waiting[~held]
-        if waiting.size == 0:
-            break
-    return result
+def _all_hold(laws: Sequence[Law], mu: float, p: float, threshold: float | None, rival: float | None) -> bool:
+    one = np.array([p])
+    return all(bool(Goal.build(law, one, threshold, rival).holds(np.array([mu]))[0]) for law in laws)
 
 
 def _with_witnesses(laws: Sequence[Law], mu: float, p: float, rival: float | None) -> Shift:
