@@ -1,4 +1,4 @@
-"""Independent oracles: high-precision Neyman-Pearson values from plain enumeration, sharing no code with src."""
+"""Independent oracles: Neyman-Pearson values from plain enumeration, sharing no code with the package."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import mpmath as mp
 import pytest
@@ -14,6 +15,7 @@ import pytest
 DIGITS = 50
 
 Pair = tuple[Fraction, Fraction]
+Real = Any  # an mpmath number; mpmath carries no types
 
 
 def reference_folder() -> Path:
@@ -26,7 +28,7 @@ def reference_folder() -> Path:
 
 
 def replacement_pairs(alphabet: int, beta: Fraction, clean: int, attacked: int) -> list[Pair]:
-    """(P, Q) of every symbol that one position can show; alphabet symbols are 0..alphabet-1, others outside."""
+    """(P, Q) of every symbol that one position can show; the alphabet is 0..alphabet-1."""
     shown = sorted(set(range(alphabet)) | {clean, attacked})
 
     def mass(symbol: int, origin: int) -> Fraction:
@@ -68,8 +70,8 @@ def exact_lower_discrete(pairs: Iterable[Pair], p: Fraction) -> Fraction:
     return cost
 
 
-def exact_lower(pairs: Sequence[Pair], mu: mp.mpf, p: mp.mpf) -> mp.mpf:
-    """min E_Q[h] over E_P[h] >= p for the joint of the outcomes and a Gaussian shift mu, to about 45 digits."""
+def exact_lower(pairs: Sequence[Pair], mu: Real, p: Real) -> Real:
+    """min E_Q[h] over E_P[h] >= p for the outcomes joined by a Gaussian shift mu, to about 45 digits."""
     if mu == 0:
         exact = exact_lower_discrete(pairs, _fraction(p))
         return _mpf(exact)
@@ -78,7 +80,7 @@ def exact_lower(pairs: Sequence[Pair], mu: mp.mpf, p: mp.mpf) -> mp.mpf:
         return mp.mpf(0)
     atoms = [(_mpf(a), _mpf(b), mp.log(_mpf(b)) - mp.log(_mpf(a))) for a, b in pairs if a > 0 and b > 0]
 
-    def upper_tail(u: mp.mpf) -> mp.mpf:
+    def upper_tail(u: Real) -> Real:
         return mp.fsum(a * mp.ncdf(-((u - ell) / mu + mu / 2)) for a, _, ell in atoms)
 
     spread = max(abs(ell) for _, _, ell in atoms)
@@ -92,7 +94,7 @@ def exact_lower(pairs: Sequence[Pair], mu: mp.mpf, p: mp.mpf) -> mp.mpf:
     return inside - mp.exp(u) * (rest - upper_tail(u))
 
 
-def exact_upper(pairs: Sequence[Pair], mu: mp.mpf, p: mp.mpf) -> mp.mpf:
+def exact_upper(pairs: Sequence[Pair], mu: Real, p: Real) -> Real:
     return 1 - exact_lower(pairs, mu, 1 - p)
 
 
@@ -102,11 +104,11 @@ def every_choice(options: Sequence[Sequence[Sequence[Pair]]], d: int) -> Iterabl
         yield from (list(c) for c in itertools.product(*(options[i] for i in places)))
 
 
-def _mpf(value: Fraction) -> mp.mpf:
+def _mpf(value: Fraction) -> Real:
     return mp.mpf(value.numerator) / value.denominator
 
 
-def _fraction(value: mp.mpf) -> Fraction:
+def _fraction(value: Real) -> Fraction:
     sign, mantissa, exponent, _ = value._mpf_
     number = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
     return -number if sign else number

@@ -1,4 +1,4 @@
-"""The attacker with full knowledge on spaces small enough to enumerate: no bound is beaten, each is attained."""
+"""The attacker with full knowledge, on spaces small enough to enumerate: no bound beaten, each attained."""
 
 from __future__ import annotations
 

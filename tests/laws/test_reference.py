@@ -29,7 +29,7 @@ def discrete(row: dict[str, Any]) -> Law:
     return laws.uniform_replacement(row["d"], row["alphabet"], float(row["beta"]))
 
 
-def near(value: float, truth: mp.mpf) -> bool:
+def near(value: float, truth: Any) -> bool:
     scale = abs(truth) if abs(truth) > mp.mpf("1e-9") else mp.mpf(1)
     return bool(abs(mp.mpf(value) - truth) <= mp.mpf("1e-9") * scale)
 
