@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Literal
 
 import pytest
 from oracles import Pair, exact_lower_discrete, replacement_pairs
@@ -79,7 +80,7 @@ def test_uniform_replacement_closed_alphabet(alphabet: int, length: int, beta: f
 @pytest.mark.parametrize("attacker", ["closed", "open"])
 @pytest.mark.parametrize("beta", [0.25, 0.9])
 def test_uniform_replacement_with_tokens_outside_the_alphabet(
-    clean: Text, attacker: laws.worst.Attacker, beta: float
+    clean: Text, attacker: Literal["closed", "open"], beta: float
 ) -> None:
     """Noise draws from {0, 1, 2}; the clean text may hold 3 and 4, and an open attacker may write 5."""
     alphabet, outside = 3, sum(token >= 3 for token in clean)
