@@ -25,6 +25,7 @@ LAYER = {
     "models": 5,
     "data": 6,
     "smoothing": 7,
+    "latent": 7,
     "runs": 8,
     "report": 9,
     "cli": 10,
