@@ -57,12 +57,9 @@ class Gaussian(AbstractChannel):
         if array.size == 0 or array.dtype.kind == "b":
             shown = f"dtype {array.dtype} and shape {array.shape}"
             raise InputError(f"{name} must be a non-empty array of numbers; got {shown}")
-        keeps = array.dtype in (np.float32, np.float64)
-        small = array.dtype in (np.uint8, np.float16)
+        single = array.dtype.name in ("float32", "float16", "uint8")
         # A fresh, contiguous copy: later changes of the caller's array must not reach a running estimate.
-        array = np.array(
-            array, dtype=array.dtype if keeps else np.float32 if small else np.float64, order="C"
-        )
+        array = np.array(array, dtype=np.float32 if single else np.float64, order="C")
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
         good = np.isfinite(array) & (array >= low) & (array <= high)

@@ -67,9 +67,7 @@ class Mask(AbstractChannel):
 
     def laws(self, budget: Budget, d: float, value: Array) -> tuple[laws.Law, ...]:
         if not 0 <= d <= value.size:
-            raise InputError(
-                f"the budget d must be between 0 and the length of the text ({value.size}); got {d}"
-            )
+            raise wrong_value("the budget d", d, f"between 0 and the number of tokens ({value.size})")
         return (laws.mask(int(d), self.beta),)
 
     def record(self, value: Array, name: str, budget: Budget | None) -> dict[str, Any]:
