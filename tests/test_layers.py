@@ -26,6 +26,7 @@ LAYER = {
     "data": 6,
     "smoothing": 7,
     "latent": 7,
+    "lipschitz": 7,
     "runs": 8,
     "report": 9,
     "cli": 10,
