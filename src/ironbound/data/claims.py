@@ -45,7 +45,7 @@ shows says reads means gives states writes claims tells names calls counts displ
 seems appears looks resembles matches equals denotes represents spells marks hand pen pencil ink chalk brush
 printed written drawn typed copied read seen known given taken found told called named meant also alias or
 again likewise besides moreover thus hence so then still just only even too
-"_words("")
+""")
 
 NAMES: tuple[tuple[str, ...], ...] = tuple(zip(*_FORMS, strict=True))
 """For each digit 0..9, the twelve words that mean it."""

@@ -14,7 +14,7 @@ from ironbound.channels import Gaussian, Smoothing
 from ironbound.data import digit_images, tasks
 from ironbound.data.problem import Example, Problem
 from ironbound.data.registry import arrays_digest
-from ironbound.data.training import Progress, network_digest, seeded, trained
+from ironbound.data.training import Progress, network_digest, trained
 from ironbound.models.torch import TorchClassifier
 from ironbound.threats import L2, Threat
 
@@ -80,18 +80,16 @@ def model(
 ) -> DigitNet:
     """The trained network, from the cache when nothing changed; else trained in about 5 s on one core."""
     data = digit_images.load()
-    with seeded(int(settings["seed"])):
-        network = DigitNet()
 
     def train(network: DigitNet, report: Callable[[float], None]) -> None:
         fit(network, torch.from_numpy(data.train), torch.from_numpy(data.train_digits), settings, report)
 
     return trained(
         NAME,
-        network,
+        DigitNet,
         train,
         settings={**settings, "data": arrays_digest({"images": data.train, "digits": data.train_digits})},
-        sources=[sys.modules[__name__]],
+        sources=[sys.modules[__name__], digit_images],
         cache=cache,
         progress=progress,
     )

@@ -21,7 +21,7 @@ from ironbound.channels import Gaussian, Smoothing, UniformReplacement
 from ironbound.data import claims, digit_images, tasks
 from ironbound.data.problem import Example, Problem
 from ironbound.data.registry import arrays_digest
-from ironbound.data.training import Progress, network_digest, seeded, trained
+from ironbound.data.training import Progress, network_digest, trained
 from ironbound.models.torch import TorchClassifier
 from ironbound.threats import L2, Threat, TokenL0
 
@@ -169,18 +169,16 @@ def model(
 ) -> AgreementNet:
     """The trained network, from the cache when nothing changed; else trained in about 15 s on one core."""
     data = digit_images.load()
-    with seeded(int(settings["seed"])):
-        network = AgreementNet()
 
     def train(network: AgreementNet, report: Callable[[float], None]) -> None:
         fit(network, torch.from_numpy(data.train), torch.from_numpy(data.train_digits), settings, report)
 
     return trained(
         NAME,
-        network,
+        AgreementNet,
         train,
         settings={**settings, "data": arrays_digest({"images": data.train, "digits": data.train_digits})},
-        sources=[sys.modules[__name__], claims],
+        sources=[sys.modules[__name__], claims, digit_images],
         cache=cache,
         progress=progress,
     )

@@ -1,11 +1,9 @@
-"""Train once, keep the weights: a small network is retrained only when its settings or its code change."""
+"""Small torch networks: the same weights from the same seed, trained once and kept as safetensors."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +11,9 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from ironbound.data.registry import arrays_digest, cache_home
-from ironbound.errors import InputError
+from ironbound.data.registry import arrays_digest
+from ironbound.data.weights import Arrays, kept
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -27,7 +23,7 @@ Progress = Callable[[str, float], None]
 
 def trained(
     name: str,
-    network: Network,
+    build: Callable[[], Network],
     fit: Callable[[Network, Callable[[float], None]], None],
     *,
     settings: Mapping[str, Any],
@@ -35,27 +31,35 @@ def trained(
     cache: Path | str | None = None,
     progress: Progress | None = None,
 ) -> Network:
-    """The network with trained weights, in eval mode: from the cache, or from `fit`, which is then kept.
+    """A trained network in eval mode: its weights from the cache, or from `fit`, and then kept.
 
     Args:
-        name: first part of the file name.
-        network: freshly built; its weights are replaced.
+        name: what is trained; also the first part of the file name.
+        build: makes the network; its random initial weights are seeded with settings["seed"].
         fit: trains the network in place; its second argument takes the fraction done.
-        settings: everything besides code that decides the weights, as plain values; data by its digest.
-        sources: modules whose source text decides the weights.
-        cache: see `registry.cache_home`.
+        settings, sources, cache: see `weights.kept`.
         progress: told about training; not called when the weights come from the cache.
-    Raises:
-        InputError: the cache folder cannot be written.
     """
-    key = _key(settings, sources)
-    path = cache_home(cache) / "models" / f"{name}-{key[:16]}.safetensors"
-    if not _restore(network, path, key):
+    seed = int(settings["seed"])
+    with torch.random.fork_rng(devices=[]):  # leaves the global generator as it was
+        torch.manual_seed(seed)
+        network = build()
+
+    def make() -> Arrays:
         report = progress or (lambda stage, fraction: None)
         with single_thread():
             fit(network, lambda fraction: report(f"training {name}", fraction))
-        _store(network, path, {"key": key, "settings": json.dumps(dict(settings), sort_keys=True)})
+        return state(network)
+
+    known = {**settings, "torch": torch.__version__}
+    weights = kept(name, make, settings=known, sources=sources, cache=cache)
+    network.load_state_dict({key: torch.from_numpy(array) for key, array in weights.items()})
     return network.eval()
+
+
+def state(network: torch.nn.Module) -> Arrays:
+    """A copy of the weights and buffers by name."""
+    return {name: tensor.detach().numpy().copy() for name, tensor in network.state_dict().items()}
 
 
 def network_digest(network: torch.nn.Module) -> str:
@@ -68,9 +72,8 @@ def network_digest(network: torch.nn.Module) -> str:
         >>> network_digest(one) == before
         False
     """
-    weights = arrays_digest({name: tensor.numpy() for name, tensor in network.state_dict().items()})
     source = inspect.getsource(type(network))
-    return hashlib.sha256((weights + source).encode()).hexdigest()
+    return hashlib.sha256((arrays_digest(state(network)) + source).encode()).hexdigest()
 
 
 @contextmanager
@@ -82,47 +85,3 @@ def single_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Networks built inside start from the same weights each time; the global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
-
-
-def _key(settings: Mapping[str, Any], sources: Sequence[ModuleType]) -> str:
-    found = hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode())
-    found.update(torch.__version__.encode())
-    for module in sources:
-        found.update(inspect.getsource(module).encode())
-    return found.hexdigest()
-
-
-def _restore(network: torch.nn.Module, path: Path, key: str) -> bool:
-    """Load kept weights; False if there are none, they belong to other settings, or the file is damaged."""
-    if not path.is_file():
-        return False
-    try:
-        with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get("key") != key:
-                return False
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator
-        network.load_state_dict(weights)
-    except (SafetensorError, OSError, RuntimeError):
-        return False
-    return True
-
-
-def _store(network: torch.nn.Module, path: Path, metadata: dict[str, str]) -> None:
-    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(weights, part, metadata=metadata)
-        os.replace(part, path)  # whoever reads sees the old file or the whole new one
-    except OSError as error:
-        raise InputError(
-            f"cache must be a folder that can be written (or set IRONBOUND_CACHE); got {path.parent}: {error}"
-        ) from None
