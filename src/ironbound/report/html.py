@@ -1,0 +1,102 @@
+"""One self-contained page: no network, no scripts, all text escaped, images inside."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from ironbound.report import tables
+from ironbound.report.plots import curves
+from ironbound.report.reading import Reading
+from ironbound.report.text import budget_text, grid_text, percent, radius_text, share_text
+from ironbound.runs.metrics import Entry
+
+# Enough to see what certificates say; all of them are in results.sqlite.
+SAMPLE = 12
+MOST_ERRORS = 20
+
+
+def page(reading: Reading) -> str:
+    """The report as HTML text."""
+    environment = Environment(
+        loader=PackageLoader("ironbound.report"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(**_content(reading))
+
+
+def _content(reading: Reading) -> dict[str, Any]:
+    summary = reading.summary
+    failed = [entry for entry in reading.entries if entry.certificate is None]
+    return {
+        "name": reading.name,
+        "description": str(reading.about.get("description", "")),
+        "complete": summary.done + summary.errors >= summary.requested,
+        "remaining": summary.requested - summary.done - summary.errors,
+        "overview": tables.overview(reading),
+        "frontier_title": tables.frontier_title(reading),
+        "measure": tables.measure(summary),
+        "has_radius": bool(reading.attacked.continuous),
+        "has_budget": bool(reading.attacked.discrete),
+        "radii": [grid_text(r) for r in summary.radii],
+        "frontier": [
+            {
+                "budget": budget_text(d),
+                "cells": [(percent(share), share_text(share)) for share in summary.certified[d]],
+                "largest": radius_text(summary.largest[d]),
+            }
+            for d in reading.shown_budgets
+        ],
+        "hidden_budgets": len(summary.budgets) - len(reading.shown_budgets),
+        "figure": {
+            theme: _data_uri(curves(reading, "svg", theme), "image/svg+xml") for theme in ("light", "dark")
+        },
+        "figure_text": _figure_text(reading),
+        "sample": [_certificate(reading, entry) for entry in _sample(reading.entries)],
+        "failed": [(e.row.input_id, e.row.reason or "unreadable certificate") for e in failed[:MOST_ERRORS]],
+        "failed_more": max(0, len(failed) - MOST_ERRORS),
+        "config": reading.config_text,
+        "folder": reading.out.as_posix(),
+        "versions": sorted(reading.sessions[-1]["versions"].items()) if reading.sessions else [],
+    }
+
+
+def _sample(entries: tuple[Entry, ...]) -> list[Entry]:
+    """Certificates spread evenly over the run, so that the sample favours nobody."""
+    certified = [entry for entry in entries if entry.certificate is not None]
+    if len(certified) <= SAMPLE:
+        return certified
+    return [certified[i * len(certified) // SAMPLE] for i in range(SAMPLE)]
+
+
+def _certificate(reading: Reading, entry: Entry) -> dict[str, Any]:
+    assert entry.certificate is not None  # the caller picked entries with a certificate
+    frontier = entry.certificate.frontier
+    row = entry.row
+    return {
+        "id": row.input_id,
+        "text": row.input_text,
+        "prediction": reading.class_name(entry.certificate.prediction),
+        "label": None if row.label is None else reading.class_name(row.label),
+        "right": row.label is None or row.label == entry.certificate.prediction,
+        "abstains": entry.certificate.prediction is None,
+        "frontier": [
+            (budget_text(d), radius_text(frontier[d])) for d in reading.shown_budgets if d in frontier
+        ],
+        "samples": f"{entry.certificate.samples:,}",
+        "statement": entry.certificate.statement,
+        "fingerprint": entry.certificate.fingerprint[:16],
+    }
+
+
+def _figure_text(reading: Reading) -> str:
+    return f"{tables.frontier_title(reading)}: the figures are in the table above."
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

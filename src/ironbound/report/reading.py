@@ -1,0 +1,120 @@
+"""Everything a report shows, read from a run folder once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ironbound.runs.folder import CONFIG, RESULTS
+from ironbound.runs.metrics import Budget, Entry, Summary, read_entries, summarise
+from ironbound.runs.store import Store
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What the attacker may do, in words and units, as the certificates record it.
+
+    Attributes:
+        continuous: names of the continuous channels under attack.
+        discrete: (channel name, singular of what is changed) of each discrete channel under attack.
+        unit: unit of the radius; empty if no continuous channel is attacked.
+    """
+
+    continuous: tuple[str, ...]
+    discrete: tuple[tuple[str, str], ...]
+    unit: str
+
+    @property
+    def radius_label(self) -> str:
+        """Label of the radius axis."""
+        if not self.continuous:
+            return "no continuous channel is attacked"
+        channels = " and ".join(self.continuous)
+        if len(self.continuous) > 1:
+            return f"certified joint radius on {channels} (noise standard deviations)"
+        return f"certified 2-norm radius on {channels} ({self.unit})"
+
+    @property
+    def budget_label(self) -> str:
+        """What a discrete budget d counts."""
+        if not self.discrete:
+            return ""
+        parts = [f"changed {noun}s of {channel}" for channel, noun in self.discrete]
+        return parts[0] if len(parts) == 1 else "(" + ", ".join(parts) + ")"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A run folder as a report needs it."""
+
+    out: Path
+    about: Mapping[str, Any]
+    identity: Mapping[str, Any]
+    sessions: tuple[Mapping[str, Any], ...]
+    entries: tuple[Entry, ...]
+    summary: Summary
+    attacked: Attacked
+    config_text: str
+
+    @property
+    def name(self) -> str:
+        """Name of the run's problem."""
+        return str(self.about.get("name", self.out.name))
+
+    @property
+    def shown_budgets(self) -> tuple[Budget, ...]:
+        """Budgets worth a line: at most eight, none beyond the first that certifies nothing."""
+        return shown_budgets(self.summary)
+
+    def class_name(self, index: int | None) -> str:
+        """A class by its name if it has one."""
+        if index is None:
+            return "abstains"
+        names = self.about.get("class_names")
+        return str(names[index]) if names and 0 <= index < len(names) else str(index)
+
+
+def read_run(out: Path) -> Reading:
+    """Read a run folder.
+
+    Raises:
+        RunError: not a run folder, or damaged.
+    """
+    with Store.open(out / RESULTS) as store:
+        entries = read_entries(store.rows())
+        about, identity, sessions = store.about, store.identity, tuple(store.sessions())
+    try:
+        text = (out / CONFIG).read_text(encoding="utf-8")
+        tomllib.loads(text)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+        text = "config.toml is missing or unreadable; results.sqlite holds what identifies the run"
+    summary = summarise(entries, int(about["requested"]), about.get("radii", ()))
+    return Reading(out, about, identity, sessions, entries, summary, _attacked(entries), text)
+
+
+def shown_budgets(summary: Summary) -> tuple[Budget, ...]:
+    """Budgets worth a line: at most eight, none beyond the first that certifies nothing."""
+    certifying = [d for d in summary.budgets if summary.largest[d] is not None]
+    beyond = [d for d in summary.budgets if summary.largest[d] is None][:1]
+    if len(certifying) > 7:
+        step = (len(certifying) - 1) / 6
+        certifying = [certifying[round(i * step)] for i in range(7)]
+    return tuple(certifying + beyond)
+
+
+def _attacked(entries: tuple[Entry, ...]) -> Attacked:
+    nouns = {"token_l0": "token", "fields_l0": "field"}
+    for entry in entries:
+        if entry.certificate is None:
+            continue
+        channels = [dict(channel) for channel in entry.certificate.evidence.channels]
+        continuous = [c for c in channels if c.get("threat") == "l2"]
+        discrete = [
+            (str(c["channel"]), nouns[str(c["threat"])]) for c in channels if c.get("threat") in nouns
+        ]
+        unit = str(continuous[0].get("unit", "")) if len(continuous) == 1 else ""
+        return Attacked(tuple(str(c["channel"]) for c in continuous), tuple(discrete), unit)
+    return Attacked((), (), "")

@@ -1,0 +1,87 @@
+"""The table on the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ironbound.report.reading import Reading
+from ironbound.report.text import (
+    budget_text,
+    grid_text,
+    percent,
+    radius_text,
+    seconds_text,
+    share_text,
+)
+from ironbound.runs.metrics import Summary
+
+# More columns than this do not fit a terminal; the page shows all.
+MOST_RADII = 7
+
+
+def overview(reading: Reading) -> list[tuple[str, str]]:
+    """Name and value of each figure of a run that is a single number."""
+    s = reading.summary
+    finished = f"{s.done} of {s.requested}"
+    rows = [("inputs certified or abstained", finished if not s.errors else f"{finished}, {s.errors} failed")]
+    if s.accuracy is not None:
+        rows.append(("clean accuracy, smoothed", share_text(s.accuracy)))
+    if s.base_accuracy is not None:
+        rows.append(("clean accuracy, base classifier without noise", share_text(s.base_accuracy)))
+    rows.append(("abstained", share_text(s.abstained)))
+    if s.samples_mean is not None:
+        rows.append(("draws per input, mean (largest)", f"{s.samples_mean:,.0f} ({s.samples_max:,})"))
+    rows.append(("time per input, total", f"{seconds_text(s.seconds_mean)}, {seconds_text(s.seconds_total)}"))
+    return rows
+
+
+def measure(summary: Summary) -> str:
+    """What the shares of a run are called."""
+    return "certified accuracy" if summary.labelled else "certified share"
+
+
+def frontier_title(reading: Reading) -> str:
+    """One line over the frontier: what is counted, against whom."""
+    title = f"{measure(reading.summary).capitalize()} in %"
+    if reading.attacked.continuous:
+        title += f" against {reading.attacked.radius_label.replace('certified ', '')}"
+    if reading.attacked.discrete:
+        title += f", for each number d of {reading.attacked.budget_label}"
+    return title
+
+
+def terminal(reading: Reading) -> RenderableType:
+    """Summary and frontier for a terminal."""
+    figures = Table(title=f"ironbound: {reading.name}", title_justify="left", show_header=False)
+    figures.add_column(style="bold")
+    figures.add_column(justify="right")
+    for name, value in overview(reading):
+        # Text, not markup: names come from the user's files.
+        figures.add_row(Text(name), Text(value))
+    return Group(figures, _frontier(reading))
+
+
+def _frontier(reading: Reading) -> RenderableType:
+    summary = reading.summary
+    if not summary.budgets:
+        return Text("No certificate yet.")
+    chosen = _spread(len(summary.radii))
+    table = Table(title=Text(frontier_title(reading)), title_justify="left")
+    table.add_column("d" if reading.attacked.discrete else "", justify="right", style="bold")
+    for i in chosen:
+        table.add_column("r = 0" if i == 0 else grid_text(summary.radii[i]), justify="right")
+    table.add_column("largest r", justify="right")
+    for d in reading.shown_budgets:
+        cells = [percent(summary.certified[d][i]) for i in chosen]
+        head = budget_text(d) if reading.attacked.discrete else ""
+        table.add_row(head, *cells, radius_text(summary.largest[d]))
+    return table
+
+
+def _spread(count: int) -> list[int]:
+    """Up to MOST_RADII indices of 0..count - 1, first and last among them."""
+    if count <= MOST_RADII:
+        return list(range(count))
+    return sorted({round(i * (count - 1) / (MOST_RADII - 1)) for i in range(MOST_RADII)})

@@ -1,0 +1,271 @@
+"""The configuration file: what a user may write, checked before any work starts.
+
+A file either names a built-in task (`task = "digits-claims"`) or describes the user's own model and data
+with the tables `[model]`, `[data]`, `[channels.NAME]`, `[threat.NAME]`; both may set `[statistics]`.
+`docs/configuration.md` lists every key.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ironbound.errors import ConfigError
+from ironbound.runs.problems import explain
+
+Positive = Annotated[int, Field(ge=1, strict=True)]
+Probability = Annotated[float, Field(gt=0, lt=1, strict=True)]
+Rate = Annotated[float, Field(ge=1e-12, le=1, strict=True)]
+Amounts = Annotated[dict[str, Annotated[float, Field(ge=0, strict=True)]], Field(min_length=1)]
+Reference = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+
+
+class Table(BaseModel):
+    """A TOML table: unknown keys are refused, numbers are finite, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelTable(Table):
+    """Where the base classifier comes from."""
+
+    loader: Reference
+    arguments: dict[str, Any] = {}
+    files: tuple[str, ...] = ()
+    num_classes: Annotated[int, Field(ge=2, strict=True)] | None = None
+    class_names: tuple[str, ...] | None = None
+    receives: Literal["channels", "text"] = "channels"
+    batch_size: Positive | None = None
+
+    @model_validator(mode="after")
+    def _classes(self) -> ModelTable:
+        names = self.class_names
+        if names is not None and len(set(names)) != len(names):
+            raise ValueError("class_names must differ from each other")
+        if names is not None and self.num_classes not in (None, len(names)):
+            raise ValueError(f"num_classes = {self.num_classes}, but class_names has {len(names)} entries")
+        if names is not None and len(names) < 2:
+            raise ValueError("class_names needs two classes or more")
+        return self
+
+
+class TableData(Table):
+    """Rows of a CSV or Parquet file; channels `numeric` (standardised) and `categorical`."""
+
+    kind: Literal["table"]
+    path: str
+    reference: str | None = None
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    label: str | None = None
+    id: str | None = None
+
+
+class NpzData(Table):
+    """Arrays of an NPZ file, one example per entry of the first axis; channel name -> array name."""
+
+    kind: Literal["npz"]
+    path: str
+    arrays: dict[str, str] = Field(min_length=1)
+    label: str | None = None
+    id: str | None = None
+
+
+class ImageData(Table):
+    """Image files in a folder; with `labels = "folders"` the sub-folder is the class name."""
+
+    kind: Literal["images"]
+    path: str
+    channel: str = "image"
+    mode: Literal["RGB", "L"] = "RGB"
+    layout: Literal["CHW", "HWC"] = "CHW"
+    size: tuple[Positive, Positive] | None = None
+    labels: Literal["folders"] | None = None
+
+
+class TextData(Table):
+    """One JSON object a line, with a text that the tokenizer turns into ids."""
+
+    kind: Literal["jsonl"]
+    path: str
+    channel: str = "tokens"
+    text: str = "text"
+    label: str | None = None
+    id: str | None = None
+    tokenizer: Reference | None = None
+    vocabulary: str | None = None
+
+    @model_validator(mode="after")
+    def _one_tokenizer(self) -> TextData:
+        if (self.tokenizer is None) == (self.vocabulary is None):
+            raise ValueError(
+                "give either tokenizer (package.module:function) or vocabulary (a file, one word a line)"
+            )
+        return self
+
+
+class GaussianNoise(Table):
+    """Gaussian noise on a continuous channel."""
+
+    noise: Literal["gaussian"]
+    sigma: Annotated[float, Field(gt=0, strict=True)]
+    low: float | None = None
+    high: float | None = None
+    unit: str | None = None
+
+
+class ReplacementNoise(Table):
+    """Each token replaced with probability beta by another one of the alphabet."""
+
+    noise: Literal["uniform_replacement"]
+    beta: Rate
+    alphabet: Annotated[int, Field(ge=2, strict=True)] | tuple[int, ...] | None = None
+
+
+class MaskNoise(Table):
+    """Each token masked with probability beta."""
+
+    noise: Literal["mask"]
+    beta: Rate
+    mask_id: Annotated[int, Field(ge=0, strict=True)]
+    alphabet: Annotated[int, Field(ge=1, strict=True)] | None = None
+
+
+class CategoricalNoise(Table):
+    """Each field replaced with probability beta by another of its categories."""
+
+    noise: Literal["categorical"]
+    beta: Rate | tuple[Rate, ...]
+    arities: tuple[Annotated[int, Field(ge=2, strict=True)], ...] | None = None
+
+
+class L2Threat(Table):
+    """A shift of bounded 2-norm."""
+
+    kind: Literal["l2"]
+
+
+class TokenThreat(Table):
+    """Up to max_d tokens rewritten, anywhere."""
+
+    kind: Literal["token_l0"]
+    max_d: Annotated[int, Field(ge=0, le=512, strict=True)]
+    alphabet: Literal["closed", "open"] = "closed"
+
+
+class FieldsThreat(Table):
+    """Up to max_d fields changed."""
+
+    kind: Literal["fields_l0"]
+    max_d: Annotated[int, Field(ge=0, le=512, strict=True)]
+
+
+class Statistics(Table):
+    """How many draws, at which error probability, and what decides; see docs/configuration.md."""
+
+    alpha: Probability = 0.01
+    n: Positive = 10_000
+    n0: Positive = 100
+    stop: Literal["fixed", "target", "precision"] = "fixed"
+    target: Amounts | Annotated[tuple[Amounts, ...], Field(min_length=1)] | None = None
+    precision: Probability | None = None
+    seed: Annotated[int, Field(ge=0, strict=True)] = 0
+    threshold: Probability | None = None
+    positive: Annotated[int, Field(ge=0, strict=True)] = 1
+    rivals: Literal["bonferroni", "complement"] | None = None
+
+    @model_validator(mode="after")
+    def _stop_has_what_it_needs(self) -> Statistics:
+        if (self.stop == "target") != (self.target is not None):
+            raise ValueError('stop = "target" and the table target belong together')
+        if self.precision is not None and self.stop != "precision":
+            raise ValueError('precision belongs to stop = "precision"')
+        return self
+
+
+class ReportTable(Table):
+    """The grid of radii in tables; without it one is chosen from the results."""
+
+    radii: tuple[Annotated[float, Field(ge=0, strict=True)], ...] | None = None
+
+
+class Recorded(BaseModel):
+    """What a run wrote beside its configuration; read back, never acted upon."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class RunConfig(Table):
+    """One configuration file.
+
+    Example:
+        >>> parse({"task": "digits", "statistics": {"n": 2000}}).task
+        'digits'
+    """
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w .+-]*$")] | None = None
+    description: str = ""
+    task: str | None = None
+    folder: str = "."
+    limit: Positive | None = None
+    model: ModelTable | None = None
+    data: Annotated[TableData | NpzData | ImageData | TextData, Field(discriminator="kind")] | None = None
+    channels: dict[
+        str,
+        Annotated[
+            GaussianNoise | ReplacementNoise | MaskNoise | CategoricalNoise, Field(discriminator="noise")
+        ],
+    ] = {}
+    threat: dict[str, Annotated[L2Threat | TokenThreat | FieldsThreat, Field(discriminator="kind")]] = {}
+    statistics: Statistics = Statistics()
+    report: ReportTable = ReportTable()
+    recorded: Recorded | None = None
+
+    @model_validator(mode="after")
+    def _task_or_own(self) -> RunConfig:
+        own = {"model": self.model, "data": self.data, "channels": self.channels, "threat": self.threat}
+        if self.task is not None:
+            given = [key for key, value in own.items() if value]
+            if given:
+                raise ValueError(f"a task brings its own [{given[0]}]; remove task or [{given[0]}]")
+            return self
+        missing = [key for key, value in own.items() if not value]
+        if missing:
+            tables = ", ".join(f"[{key}]" for key in missing)
+            raise ValueError(f'give task = "NAME", or describe your own problem: missing {tables}')
+        for channel in self.threat:
+            if channel not in self.channels:
+                known = ", ".join(self.channels)
+                raise ValueError(f"threat.{channel}: no such channel; [channels] has {known}")
+        return self
+
+
+def parse(document: Mapping[str, Any], source: str = "config") -> RunConfig:
+    """Check a parsed TOML document.
+
+    Raises:
+        ConfigError: one line per problem, each with its TOML path and, for a name, the nearest valid one.
+    """
+    try:
+        return RunConfig.model_validate(dict(document))
+    except ValidationError as error:
+        raise ConfigError(explain(error, RunConfig, source)) from None
+
+
+def read(path: Path) -> RunConfig:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: the file cannot be read, is not TOML, or asks for something that cannot be done.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    return parse(document, str(path))

@@ -1,0 +1,98 @@
+"""Export the rows of a run: JSONL (everything), CSV and Parquet (one column per budget)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from ironbound.errors import RunError
+from ironbound.runs.folder import write_bytes, write_text
+from ironbound.runs.metrics import Budget, Entry
+
+Format = Literal["jsonl", "csv", "parquet"]
+
+
+def export(entries: Sequence[Entry], out: Path, kind: Format) -> Path:
+    """Write `out/results.jsonl`, `.csv` or `.parquet`, and return its path.
+
+    JSONL lines hold the row and the whole certificate. In tables `certified_d<budget>` says whether there is
+    a claim for that budget and `radius_d<budget>` its radius, empty where there is no claim.
+
+    Raises:
+        RunError: Parquet without pyarrow.
+    """
+    path = out / f"results.{kind}"
+    if kind == "jsonl":
+        lines = (json.dumps(_line(entry), allow_nan=False) for entry in entries)
+        write_text(path, "".join(line + "\n" for line in lines))
+        return path
+    budgets = sorted(
+        {d for e in entries for d in e.frontier}, key=lambda d: d if isinstance(d, tuple) else (d,)
+    )
+    records = [_flat(entry, budgets) for entry in entries]
+    if kind == "csv":
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, fieldnames=list(records[0]) if records else ["position"])
+        writer.writeheader()
+        writer.writerows(records)
+        write_text(path, text.getvalue())
+    else:
+        write_bytes(path, _parquet(records))
+    return path
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    row = entry.row
+    certificate = (
+        None if entry.certificate is None or row.certificate is None else json.loads(row.certificate)
+    )
+    return {**_plain(entry), "certificate": certificate}
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    row = entry.row
+    return {
+        "position": row.position,
+        "input_id": row.input_id,
+        "status": row.status,
+        "label": row.label,
+        "prediction": row.prediction,
+        "base_prediction": row.base_prediction,
+        "samples": row.samples,
+        "seconds": row.seconds,
+        "reason": row.reason,
+        "input_text": row.input_text,
+    }
+
+
+def _flat(entry: Entry, budgets: Sequence[Budget]) -> dict[str, Any]:
+    record = _plain(entry)
+    for d in budgets:
+        name = "_".join(map(str, d)) if isinstance(d, tuple) else str(d)
+        radius = entry.frontier.get(d)
+        record[f"certified_d{name}"] = radius is not None
+        record[f"radius_d{name}"] = radius if radius is not None and math.isfinite(radius) else None
+    return record
+
+
+def _parquet(records: Sequence[dict[str, Any]]) -> bytes:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise RunError("Parquet export needs pyarrow: pip install 'ironbound[tables]'") from None
+    integers = ("position", "label", "prediction", "base_prediction", "samples")
+    types = {name: pa.int64() for name in integers}
+    types |= {name: pa.string() for name in ("input_id", "status", "reason", "input_text")}
+    fields = [
+        (name, types.get(name, pa.bool_() if name.startswith("certified_") else pa.float64()))
+        for name in (records[0] if records else {"position": None})
+    ]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(records), schema=pa.schema(fields)), buffer)
+    return buffer.getvalue()

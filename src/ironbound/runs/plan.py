@@ -1,0 +1,175 @@
+"""What is about to run: a problem, its statistics, and the configuration that repeats it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ironbound.data.problem import Problem
+from ironbound.errors import ConfigError, InputError
+from ironbound.runs.config import RunConfig, Statistics, read
+from ironbound.runs.problems import explain
+from ironbound.smoothing.estimate import check_attainable
+from ironbound.smoothing.rules import Rules
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before it starts.
+
+    Attributes:
+        problem: model, data, noise, threat.
+        statistics: the problem's defaults, then the file's, then the command line's.
+        limit: how many inputs to certify, counted from the first; `None` for all.
+        document: configuration without paths made absolute, as `config.toml` will hold it.
+        source: configuration file, `None` for a task named on the command line.
+    """
+
+    problem: Problem
+    statistics: Statistics
+    limit: int | None
+    document: Mapping[str, Any]
+    source: Path | None
+
+    @property
+    def batch_size(self) -> int | None:
+        """Most draws per call of the base classifier, if the configuration says so."""
+        return self.document.get("model", {}).get("batch_size")
+
+    @property
+    def total(self) -> int:
+        """Number of inputs to certify."""
+        available = len(self.problem.examples)
+        return available if self.limit is None else min(self.limit, available)
+
+    def identity(self) -> dict[str, Any]:
+        """What makes this run this run. The number of inputs is not part of it: a run can be extended."""
+        own = {key: self.document[key] for key in ("task", "model", "data") if key in self.document}
+        if "model" in own:
+            # The size of batches never changes a count.
+            own["model"] = {key: value for key, value in own["model"].items() if key != "batch_size"}
+        return {
+            **own,
+            "noise": {name: repr(channel) for name, channel in self.problem.smoothing.items()},
+            "threat": self.problem.threat.record(),
+            "statistics": self.statistics.model_dump(mode="json"),
+            "model_digest": self.problem.model_digest,
+            "data_digest": self.problem.data_digest,
+        }
+
+    def about(self) -> dict[str, Any]:
+        """What reports need besides the rows."""
+        problem = self.problem
+        return {
+            "name": problem.name,
+            "description": problem.description,
+            "num_classes": problem.num_classes,
+            "class_names": None if problem.class_names is None else list(problem.class_names),
+            "radii": [float(r) for r in problem.radii],
+            "inputs": len(problem.examples),
+            "requested": self.total,
+        }
+
+    def written(self, out: Path) -> dict[str, Any]:
+        """The document for `out/config.toml`: complete, with paths that work from there."""
+        document = {**self.document, "statistics": self.statistics.model_dump(mode="json", exclude_none=True)}
+        if self.limit is not None:
+            document["limit"] = self.limit
+        if self.source is not None and "task" not in document:
+            folder = (self.source.parent / document.get("folder", ".")).resolve()
+            document["folder"] = Path(os.path.relpath(folder, out.resolve())).as_posix()
+        scalars = {k: v for k, v in document.items() if not isinstance(v, Mapping)}
+        return {**scalars, **{k: v for k, v in document.items() if isinstance(v, Mapping)}}
+
+
+def plan(
+    target: str,
+    overrides: Mapping[str, Any],
+    *,
+    limit: int | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> Plan:
+    """Prepare a run of a task name or a configuration file.
+
+    Args:
+        target: a task's name, or the path of a `.toml` file.
+        overrides: statistics given on the command line; `None` values are left out.
+        limit: number of inputs; wins over the file's.
+        progress: passed to tasks that train or download first.
+    Raises:
+        ConfigError, InputError: nothing runs; the message says what would be right.
+    """
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if target.endswith(".toml") or "/" in target or "\\" in target:
+        source = Path(target)
+        config = read(source)
+    else:
+        source, config = None, RunConfig(task=_known_task(target))
+    problem = _problem(config, source, progress)
+    chosen = {key: getattr(config.statistics, key) for key in config.statistics.model_fields_set}
+    own = {"threshold": problem.threshold, "positive": problem.positive, "rivals": problem.rivals}
+    statistics = _statistics({**own, **problem.statistics, **chosen, **given})
+    limit = limit if limit is not None else config.limit
+    _refuse_hopeless(statistics, problem, limit or len(problem.examples))
+    written = config.model_dump(mode="json", exclude_none=True, exclude={"recorded", "limit", "statistics"})
+    document = {key: value for key, value in written.items() if value not in ("", {})}
+    return Plan(problem, statistics, limit, document, source)
+
+
+def _known_task(name: str) -> str:
+    from ironbound.data.tasks import task_names
+    from ironbound.runs.problems import nearest
+
+    if name not in task_names():
+        raise ConfigError(
+            f"{name!r} is neither a task nor a .toml file; {nearest(name, task_names())} "
+            "(ironbound tasks lists them)"
+        )
+    return name
+
+
+def _problem(
+    config: RunConfig, source: Path | None, progress: Callable[[str, float], None] | None
+) -> Problem:
+    if config.task is not None:
+        from ironbound.data.tasks import load_task
+
+        return load_task(_known_task(config.task), progress=progress)
+    from ironbound.runs.build import build
+
+    return build(config, Path() if source is None else source.parent)
+
+
+def _statistics(values: Mapping[str, Any]) -> Statistics:
+    try:
+        return Statistics.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(explain(error, Statistics, "statistics")) from None
+
+
+def _refuse_hopeless(statistics: Statistics, problem: Problem, total: int) -> None:
+    """Refuse, before any work, what would fail for every input: a decision rule, n, or a threat."""
+    rules = Rules.build(
+        problem.num_classes,
+        statistics.threshold,
+        statistics.positive,
+        statistics.rivals,
+        problem.class_names,
+    )
+    check_attainable(
+        statistics.n, statistics.alpha, statistics.stop, problem.num_classes, rules.least_threshold()
+    )
+    first: InputError | None = None
+    for example in problem.examples[:total]:
+        try:
+            problem.smoothing.check_threat(problem.threat, problem.smoothing.check(example.inputs))
+            return
+        except InputError as error:
+            first = first or InputError(f"no input can be certified; input {example.id!r}: {error}")
+    if first is not None:
+        raise first

@@ -1,0 +1,274 @@
+"""`results.sqlite`: one row per input, committed as soon as it is known.
+
+The file is created under another name and renamed once its tables exist, so a file named
+`results.sqlite` is either complete or damaged, never half created. `docs/run-folder.md` documents it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from ironbound.errors import RunError
+
+SCHEMA_VERSION = 1
+Status = Literal["predicted", "abstained", "error"]
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE results (
+  position INTEGER PRIMARY KEY,
+  input_id TEXT NOT NULL UNIQUE,
+  status TEXT NOT NULL CHECK (status IN ('predicted', 'abstained', 'error')),
+  label INTEGER,
+  prediction INTEGER,
+  base_prediction INTEGER,
+  samples INTEGER NOT NULL CHECK (samples >= 0),
+  seconds REAL NOT NULL CHECK (seconds >= 0),
+  reason TEXT NOT NULL,
+  certificate TEXT,
+  input_text TEXT NOT NULL,
+  finished_at TEXT NOT NULL,
+  CHECK ((status = 'error') = (certificate IS NULL)),
+  CHECK ((status = 'predicted') = (prediction IS NOT NULL))
+);
+CREATE TABLE sessions (
+  number INTEGER PRIMARY KEY,
+  started_at TEXT NOT NULL,
+  finished_at TEXT,
+  done_before INTEGER NOT NULL,
+  done_after INTEGER,
+  outcome TEXT,
+  versions TEXT NOT NULL
+);
+"""
+_COLUMNS = (
+    "position, input_id, status, label, prediction, base_prediction, samples, seconds, reason, certificate, "
+    "input_text"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One input's result. `certificate` is the certificate's JSON text, `None` exactly for an error.
+
+    Attributes:
+        position: index of the input in the data, from 0.
+        label: true class, if known.
+        prediction: smoothed prediction; `None` when it abstained or failed.
+        base_prediction: the base classifier's label on the clean input, if it was asked.
+        samples: noisy draws used.
+        seconds: wall-clock time for this input.
+        reason: why it abstained, or what went wrong; empty otherwise.
+        input_text: how a person would read the input, if there is anything to read.
+    """
+
+    position: int
+    input_id: str
+    status: Status
+    label: int | None
+    prediction: int | None
+    base_prediction: int | None
+    samples: int
+    seconds: float
+    reason: str
+    certificate: str | None
+    input_text: str = ""
+
+
+def now() -> str:
+    """Current time, UTC, as ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Store:
+    """Rows of one run. Open with `Store.create` or `Store.open`; use as a context manager."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, identity: Mapping[str, Any], about: Mapping[str, Any]) -> Store:
+        """Create the file with the identity of the run that it will hold, and what a report needs to know.
+
+        Raises:
+            RunError: the file exists.
+        """
+        if path.exists():
+            raise RunError(f"{path} exists already; nothing was changed")
+        building = path.with_name(path.name + ".new")
+        building.unlink(missing_ok=True)
+        connection = sqlite3.connect(building, isolation_level=None)
+        try:
+            connection.executescript(_TABLES)
+            meta = {
+                "schema_version": str(SCHEMA_VERSION),
+                "created_at": now(),
+                "identity": _json(identity),
+                "about": _json(about),
+            }
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        finally:
+            connection.close()
+        os.replace(building, path)
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Open and check an existing file; a damaged one is reported, and left as it is.
+
+        Raises:
+            RunError: no such file, damaged, or written by another version of the format.
+        """
+        if not path.is_file():
+            raise RunError(f"{path.parent} is not a run folder: it has no {path.name}")
+        with _damage_reported(path):
+            if path.stat().st_size == 0:
+                raise sqlite3.DatabaseError("the file is empty")
+            # A killed process may leave a journal that the next reader must roll back: always read-write.
+            uri = path.resolve().as_uri() + "?mode=rw"
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+            try:
+                found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+                if found != "ok":
+                    raise sqlite3.DatabaseError(str(found).splitlines()[-1])
+                version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+                if version is None:
+                    raise sqlite3.DatabaseError("the table meta names no schema version")
+                if version[0] != str(SCHEMA_VERSION):
+                    raise RunError(
+                        f"{path} has schema version {version[0]}; this ironbound reads {SCHEMA_VERSION}"
+                    )
+                connection.execute("PRAGMA synchronous = FULL")
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, path)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes this run this run: configuration, statistics, data and model digests."""
+        return self._meta("identity")
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a report needs besides the rows: name, classes, units, grid, number of inputs asked for."""
+        return self._meta("about")
+
+    def set_about(self, about: Mapping[str, Any]) -> None:
+        """Replace `about`: a later command may ask for more inputs."""
+        with _damage_reported(self.path):
+            self._connection.execute("UPDATE meta SET value = ? WHERE key = 'about'", (_json(about),))
+
+    def _meta(self, key: str) -> dict[str, Any]:
+        with _damage_reported(self.path):
+            found = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            if found is None:
+                raise sqlite3.DatabaseError(f"the table meta has no entry {key}")
+            return json.loads(found[0])
+
+    def add(self, row: Row) -> None:
+        """Commit one row; a row for the same input (an earlier error) is replaced."""
+        values = (
+            row.position,
+            row.input_id,
+            row.status,
+            row.label,
+            row.prediction,
+            row.base_prediction,
+            row.samples,
+            row.seconds,
+            row.reason,
+            row.certificate,
+            row.input_text,
+            now(),
+        )
+        with _damage_reported(self.path):
+            self._connection.execute(
+                f"INSERT OR REPLACE INTO results ({_COLUMNS}, finished_at) VALUES ({', '.join('?' * 12)})",
+                values,
+            )
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, in the order of the data."""
+        with _damage_reported(self.path):
+            for values in self._connection.execute(f"SELECT {_COLUMNS} FROM results ORDER BY position"):
+                yield Row(*values)
+
+    def finished(self) -> set[int]:
+        """Positions that hold a certificate; inputs that failed are not among them."""
+        with _damage_reported(self.path):
+            query = "SELECT position FROM results WHERE status <> 'error'"
+            return {position for (position,) in self._connection.execute(query)}
+
+    def begin_session(self, versions: Mapping[str, str]) -> int:
+        """Note that a process starts to work; returns the session's number."""
+        with _damage_reported(self.path):
+            done = len(self.finished())
+            cursor = self._connection.execute(
+                "INSERT INTO sessions (started_at, done_before, versions) VALUES (?, ?, ?)",
+                (now(), done, _json(versions)),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def end_session(self, number: int, outcome: str) -> None:
+        """Note how a session ended (`finished`, `stopped` or `failed`); a killed one has no entry."""
+        with _damage_reported(self.path):
+            self._connection.execute(
+                "UPDATE sessions SET finished_at = ?, done_after = ?, outcome = ? WHERE number = ?",
+                (now(), len(self.finished()), outcome, number),
+            )
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """The working sessions so far, oldest first."""
+        with _damage_reported(self.path):
+            names = (
+                "number",
+                "started_at",
+                "finished_at",
+                "done_before",
+                "done_after",
+                "outcome",
+                "versions",
+            )
+            found = self._connection.execute(f"SELECT {', '.join(names)} FROM sessions ORDER BY number")
+            sessions = [dict(zip(names, values, strict=True)) for values in found]
+            return [{**session, "versions": json.loads(session["versions"])} for session in sessions]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+@contextmanager
+def _damage_reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "readonly" in str(error) or "full" in str(error):
+            raise RunError(f"{path} cannot be written ({error}); what is in it stays valid") from None
+        raise RunError(_damaged(path, error)) from None
+    except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
+        raise RunError(_damaged(path, error)) from None
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return (
+        f"{path} is damaged ({error}). Nothing was deleted or changed. "
+        f"To start again, move the folder {path.parent} away; to save rows, try "
+        f'sqlite3 {path.name} ".recover" on a copy'
+    )
