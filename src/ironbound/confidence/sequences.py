@@ -17,10 +17,12 @@ class BetaMixtureSequence:
     """Running lower and upper bounds on success probabilities, each one-sided at level alpha, at every time.
 
     With probability 1 - alpha the lower bound never exceeds the true probability at any look, and the same
-    holds for the upper bound (both together: 1 - 2 alpha). Each input has its own draws; an input that is
-    given 0 trials keeps its bounds. The running maximum is taken over the looks, that is over the calls of
-    `update`: looking more often can only raise it, and the bound of one look depends on the counts at that
-    look alone.
+    holds for the upper bound (both together: 1 - 2 alpha). If lower > upper, one of the two has failed, or
+    the draws did not share one probability. Each input has its own draws; an input that is given 0 trials
+    keeps its bounds.
+
+    The running maximum is taken over the looks, that is over the calls of `update`: looking more often can
+    only raise it, and the bound of one look depends on the counts at that look alone.
 
     `lower` and `upper` are float64 with the rounding error taken off, good for deciding when to stop. A
     certificate stores `certified_lower()` and the counts `lower_at` from which it can be re-derived.
