@@ -1,0 +1,22 @@
+"""Adapters to what users have: callables, torch modules, scikit-learn pipelines over DataFrame rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ironbound.models.base import BaseClassifier, as_base
+from ironbound.models.sklearn import TabularClassifier
+from ironbound.models.tables import TableSchema
+
+if TYPE_CHECKING:
+    from ironbound.models.torch import TorchClassifier as TorchClassifier
+
+__all__ = ["BaseClassifier", "TableSchema", "TabularClassifier", "TorchClassifier", "as_base"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "TorchClassifier":  # torch is loaded only by those who use it
+        from ironbound.models.torch import TorchClassifier
+
+        return TorchClassifier
+    raise AttributeError(f"module 'ironbound.models' has no attribute {name!r}")

@@ -1,0 +1,13 @@
+"""Randomised smoothing: from a base classifier and noise to certificates.
+
+rules       which class wins, and what its probability has to exceed
+randomness  which generator draws what; draws: noised copies by number; voting: the base's answers, counted
+estimate    counts to bounds; stopping: when to stop counting
+goal        bounds to claims, through the laws; assemble: everything into a verified certificate
+classifier  the class that users hold
+"""
+
+from ironbound.smoothing.classifier import Progress, SmoothedClassifier
+from ironbound.smoothing.statistics import Statistics
+
+__all__ = ["Progress", "SmoothedClassifier", "Statistics"]

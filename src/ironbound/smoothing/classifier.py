@@ -1,0 +1,284 @@
+"""`SmoothedClassifier`: a base classifier under noise, and its certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ironbound.certificate import Certificate, Estimate
+from ironbound.channels import Smoothing
+from ironbound.errors import InputError, InputTypeError
+from ironbound.models.base import as_base
+from ironbound.smoothing import estimate
+from ironbound.smoothing.assemble import assemble
+from ironbound.smoothing.draws import Draws
+from ironbound.smoothing.goal import Attack, Target
+from ironbound.smoothing.predict import decide
+from ironbound.smoothing.rules import Rivals, Rules
+from ironbound.smoothing.statistics import Statistics, Stop, looks
+from ironbound.smoothing.statistics import Target as Amounts
+from ironbound.smoothing.stopping import Decided, Precise, Rule
+from ironbound.smoothing.voting import Reading, Voters
+from ironbound.threats import Threat
+
+Inputs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a callback hears after each batch: `drawn` of at most `planned` draws of this stage are done."""
+
+    input_id: str
+    stage: Literal["selection", "estimation"]
+    drawn: int
+    planned: int
+
+
+Callback = Callable[[Progress], None]
+
+
+class SmoothedClassifier:
+    """The classifier that answers what its base answers most often (or often enough) under noise.
+
+    Args:
+        base: any callable from a dict of batched channels to labels (B,) or scores (B, C); see
+            `ironbound.models.BaseClassifier`. A torch module is wrapped: its `forward` takes the dict.
+        smoothing: the noise on each channel; it is added outermost, in the user's units.
+        num_classes: C >= 2.
+        threshold: for 2 classes: class `positive` is the answer when its probability under noise exceeds
+            this, else the other class. 0.5 (majority) if left out.
+        positive: the class that `threshold` is about.
+        rivals: "complement" proves that the prediction keeps more than half of all votes; "bonferroni" also
+            bounds each rival from above, with its own share of alpha. Default: complement for 2 classes.
+        class_names: printed in certificates; also understood when the base answers with names.
+        batch_size: most draws per call of the base; by default from the size of the input. It never changes
+            which noise is drawn.
+    Raises:
+        InputError, InputTypeError: naming the argument.
+
+    Example:
+        >>> import ironbound as ib
+        >>> smoothing = ib.Smoothing(x=ib.Gaussian(sigma=0.5))
+        >>> model = ib.SmoothedClassifier(lambda batch: batch["x"][:, 0] > 0, smoothing, num_classes=2)
+        >>> cert = model.certify({"x": [1.0, 0.0]}, threat=ib.Threat(x=ib.L2()), alpha=0.001, n=1000)
+        >>> cert.prediction, 0.7 < cert.frontier[0] <= 1.0
+        (1, True)
+    """
+
+    def __init__(
+        self,
+        base: object,
+        smoothing: Smoothing,
+        num_classes: int,
+        *,
+        threshold: float | None = None,
+        positive: int = 1,
+        rivals: Rivals | None = None,
+        class_names: Sequence[str] | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        if not isinstance(smoothing, Smoothing):
+            raise InputTypeError(f"smoothing must be a Smoothing(name=channel, ..); got {smoothing!r}")
+        self.smoothing = smoothing
+        self.rules = Rules.build(num_classes, threshold, positive, rivals, class_names)
+        self._voters = Voters(as_base(base), smoothing, self.rules, batch_size)
+
+    @property
+    def num_classes(self) -> int:
+        return self.rules.num_classes
+
+    def certify(
+        self,
+        inputs: Inputs,
+        *,
+        threat: Threat,
+        alpha: float = 0.01,
+        n: int = 10_000,
+        n0: int = 100,
+        stop: Stop = "fixed",
+        seed: int = 0,
+        input_id: str = "0",
+        target: Amounts | Sequence[Amounts] | None = None,
+        precision: float | None = None,
+        callback: Callback | None = None,
+    ) -> Certificate:
+        """One verified certificate. "Cannot certify" is one too: abstained, with the reason.
+
+        Args:
+            inputs: a value for each channel of the smoothing; a torch tensor reaches the base as a tensor.
+            threat: which channels are attacked, and how. Channels not named are noised, but not attacked.
+            alpha, n, n0, stop, seed, target, precision: see `Statistics`.
+            input_id: names the input in the certificate; with the seed it determines every draw.
+            callback: called with a `Progress` after each batch.
+        Raises:
+            InputError: an input, the threat or a setting cannot be used; n is too small for alpha.
+        """
+        statistics = Statistics(alpha, n, n0, stop, seed, target, precision)
+        self._check_sample(statistics)
+        return self._certify(self._voters.read(inputs), threat, statistics, str(input_id), callback)
+
+    def certify_many(
+        self,
+        inputs: Iterable[Inputs | tuple[str, Inputs]],
+        *,
+        threat: Threat,
+        alpha: float = 0.01,
+        n: int = 10_000,
+        n0: int = 100,
+        stop: Stop = "fixed",
+        seed: int = 0,
+        target: Amounts | Sequence[Amounts] | None = None,
+        precision: float | None = None,
+        callback: Callback | None = None,
+    ) -> Iterator[Certificate]:
+        """Certificates one by one, as they are done; arguments as for `certify`.
+
+        Args:
+            inputs: inputs, or pairs (id, inputs); without ids they are numbered "0", "1", ...
+        Raises:
+            InputError: for settings at once; for an unusable input when its turn comes, naming it. An input
+                whose continuous channels have another shape than the first input's is unusable.
+        """
+        statistics = Statistics(alpha, n, n0, stop, seed, target, precision)
+        self._check_sample(statistics)
+        return self._stream(inputs, threat, statistics, callback)
+
+    def predict(
+        self, inputs: Inputs | Iterable[Inputs], *, n: int = 1000, alpha: float = 0.01, seed: int = 0
+    ) -> NDArray[np.int64]:
+        """Labels (N,); -1 where n draws do not settle the label at error probability alpha each.
+
+        Args:
+            inputs: a batch, that is a dict of arrays with a leading axis N; or a list of single inputs.
+            n: draws for each input.
+            alpha: error probability of each label.
+            seed: the i-th input's draws depend on it and on i.
+        """
+        statistics = Statistics(alpha=alpha, n=n, n0=1, seed=seed)
+        several: list[Any] = _split(inputs) if isinstance(inputs, Mapping) else list(inputs)
+        found: list[int] = []
+        for i, one in enumerate(several):
+            reading = self._voters.read(one)
+            draws = Draws(self.smoothing, reading.values, statistics.seed, str(i), "prediction")
+            found.append(decide(self._voters.count(reading, draws, 0, n), n, alpha, self.rules))
+        return np.array(found, dtype=np.int64)
+
+    def _stream(
+        self,
+        inputs: Iterable[Inputs | tuple[str, Inputs]],
+        threat: Threat,
+        statistics: Statistics,
+        callback: Callback | None,
+    ) -> Iterator[Certificate]:
+        shapes: dict[str, tuple[int, ...]] = {}
+        for i, item in enumerate(inputs):
+            name, one = (str(i), item) if isinstance(item, Mapping) else (str(item[0]), item[1])
+            try:
+                reading = self._voters.read(one)
+                for channel, value in reading.values.items():
+                    # Texts differ in length, images of one model do not.
+                    first = shapes.setdefault(channel, value.shape)
+                    if value.dtype.kind == "f" and value.shape != first:
+                        raise InputError(
+                            f"{channel} has shape {value.shape}, but the first input's was {first}; certify "
+                            "inputs of other shapes on their own"
+                        )
+                certificate = self._certify(reading, threat, statistics, name, callback)
+            except InputError as error:
+                raise InputError(f"input {name!r}: {error}") from error
+            yield certificate
+
+    def _certify(
+        self,
+        reading: Reading,
+        threat: Threat,
+        statistics: Statistics,
+        input_id: str,
+        callback: Callback | None,
+    ) -> Certificate:
+        attack = Attack.build(self.smoothing, reading.values, threat)
+        targets = tuple(
+            Target.build(self.smoothing, reading.values, threat, amounts) for amounts in statistics.targets
+        )
+
+        def teller(stage: Literal["selection", "estimation"], planned: int) -> Callable[[int], None]:
+            def tell(drawn: int) -> None:
+                if callback is not None:
+                    callback(Progress(input_id, stage, drawn, planned))
+
+            return tell
+
+        choosing = Draws(self.smoothing, reading.values, statistics.seed, input_id, "selection")
+        told = teller("selection", statistics.n0)
+        selection = self._voters.count(reading, choosing, 0, statistics.n0, told)
+        label = self.rules.select(selection)
+        drawing = Draws(self.smoothing, reading.values, statistics.seed, input_id, "estimation")
+        told = teller("estimation", statistics.n)
+
+        def count(start: int, stop: int) -> NDArray[np.int64]:
+            return self._voters.count(reading, drawing, start, stop, told)
+
+        estimates, drawn, reason = self._estimate(label, count, attack, targets, statistics)
+        return assemble(
+            rules=self.rules,
+            channels=self.smoothing.records(reading.values, threat),
+            attack=attack,
+            statistics=statistics,
+            input_id=input_id,
+            selection=selection,
+            estimates=estimates,
+            samples=statistics.n0 + drawn,
+            stop_reason=reason,
+        )
+
+    def _estimate(
+        self,
+        label: int,
+        count: Callable[[int, int], NDArray[np.int64]],
+        attack: Attack,
+        targets: tuple[Target, ...],
+        statistics: Statistics,
+    ) -> tuple[tuple[Estimate, ...], int, str]:
+        """Bounds, draws used, and why sampling stopped."""
+        n, alpha, threshold = statistics.n, statistics.alpha, self.rules.threshold_of(label)
+        if statistics.stop == "fixed":
+            return estimate.from_counts(label, count(0, n), n, alpha, threshold), n, "n_max"
+        rule: Rule = Precise(attack, statistics.tolerance)
+        if statistics.stop == "target":
+            rule = Decided(
+                targets, estimate.unanimous(n, alpha, statistics.stop, self.num_classes, threshold)
+            )
+        running = estimate.Running(label, self.num_classes, alpha, threshold)
+        drawn = 0
+        for look in looks(n):
+            running.update(count(drawn, look), look - drawn)
+            drawn = look
+            reason = rule(running)
+            if reason is not None:
+                return running.estimates(), drawn, reason
+        return running.estimates(), drawn, "n_max"
+
+    def _check_sample(self, statistics: Statistics) -> None:
+        threshold = self.rules.least_threshold()
+        estimate.check_attainable(
+            statistics.n, statistics.alpha, statistics.stop, self.num_classes, threshold
+        )
+
+
+def _split(batch: Mapping[Any, Any]) -> list[dict[str, Any]]:
+    """The single inputs of a batch."""
+    sizes: dict[str, int] = {}
+    for name, value in batch.items():
+        try:
+            sizes[name] = len(value)
+        except TypeError as error:
+            raise InputError(
+                f"{name} must have a leading batch axis; for one input write [inputs]"
+            ) from error
+    if len(set(sizes.values())) > 1:
+        raise InputError(f"all channels of a batch must have the same length; got {sizes}")
+    return [{name: value[i] for name, value in batch.items()} for i in range(max(sizes.values(), default=0))]

@@ -1,0 +1,83 @@
+"""Which class wins, and what its probability has to exceed: the decision rule of a smoothed classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ironbound.errors import InputError, wrong_value
+from ironbound.smoothing.goal import complement_up
+
+Counts = NDArray[np.int64]
+Rivals = Literal["bonferroni", "complement"]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rule in one of two forms.
+
+    "threshold": the prediction's probability has to stay above a number (for two classes the one that the
+    user gave, or its complement for the other class; else 1/2, which no rival can then reach).
+    "rivals": it has to stay above every rival's, each bounded on its own.
+    """
+
+    num_classes: int
+    threshold: float | None
+    positive: int
+    class_names: tuple[str, ...] | None
+
+    @staticmethod
+    def build(
+        num_classes: int,
+        threshold: float | None,
+        positive: int,
+        rivals: Rivals | None,
+        class_names: Sequence[str] | None,
+    ) -> Rules:
+        """Check and complete what the user gave; raises InputError naming the argument."""
+        if not _whole(num_classes) or num_classes < 2:
+            raise wrong_value("num_classes", num_classes, "a whole number >= 2")
+        if not _whole(positive) or not 0 <= positive < num_classes:
+            raise wrong_value("positive", positive, f"a class in 0..{num_classes - 1}")
+        names = None if class_names is None else tuple(str(name) for name in class_names)
+        if names is not None and (len(names) != num_classes or len(set(names)) != num_classes):
+            raise wrong_value("class_names", names, f"{num_classes} different names")
+        if rivals not in (None, "bonferroni", "complement"):
+            raise wrong_value("rivals", rivals, '"bonferroni" or "complement"')
+        if threshold is not None:
+            if num_classes != 2 or rivals == "bonferroni":
+                raise InputError(
+                    f"threshold is for 2 classes and takes the place of rivals; got threshold={threshold!r}, "
+                    f"num_classes={num_classes}, rivals={rivals!r}"
+                )
+            if not (0.0 < threshold < 1.0 and complement_up(threshold) < 1.0):
+                raise wrong_value("threshold", threshold, "a probability in (0, 1)")
+            return Rules(int(num_classes), float(threshold), int(positive), names)
+        complement = rivals == "complement" or (rivals is None and num_classes == 2)
+        return Rules(int(num_classes), 0.5 if complement else None, int(positive), names)
+
+    def select(self, counts: Counts) -> int:
+        """The class to certify, from the votes (C,) of the selection draws: most votes, lowest on a tie."""
+        return int(np.argmax(counts))
+
+    def threshold_of(self, label: int) -> float | None:
+        """What the label's probability has to exceed; None in the rivals form."""
+        if self.threshold is None or label == self.positive or self.threshold == 0.5:
+            return self.threshold
+        return complement_up(self.threshold)
+
+    def least_threshold(self) -> float | None:
+        """The easier of the two thresholds; None in the rivals form."""
+        return None if self.threshold is None else min(self.threshold, complement_up(self.threshold))
+
+    def name(self, label: int) -> str:
+        """How a class is called in messages."""
+        return f"class {label}" if self.class_names is None else repr(self.class_names[label])
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

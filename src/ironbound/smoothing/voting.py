@@ -1,0 +1,91 @@
+"""The base classifier's votes on noised copies of one input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ironbound.channels import Smoothing
+from ironbound.channels.base import Array
+from ironbound.errors import InputTypeError, wrong_value
+from ironbound.models.base import BaseClassifier
+from ironbound.smoothing.answers import NO_CLASS, labels
+from ironbound.smoothing.draws import Draws
+from ironbound.smoothing.rules import Rules
+
+Counts = NDArray[np.int64]
+
+# Without a batch size, a batch holds about this many values, and no more draws than this.
+_BATCH_VALUES = 2**21
+_BATCH_DRAWS = 8192
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A checked input, and the original tensor of each channel that came as one."""
+
+    values: dict[str, Array]
+    tensors: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Voters:
+    """Asks the base in batches and counts its answers."""
+
+    base: BaseClassifier
+    smoothing: Smoothing
+    rules: Rules
+    batch_size: int | None
+
+    def __post_init__(self) -> None:
+        size = self.batch_size
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            raise wrong_value("batch_size", size, "a whole number of draws >= 1")
+
+    def read(self, inputs: Mapping[str, Any]) -> Reading:
+        """Raises InputError for channels that are missing, unknown or unusable."""
+        if not isinstance(inputs, Mapping):
+            got = type(inputs).__name__
+            raise InputTypeError(f"inputs must be a dict of the channels {list(self.smoothing)}; got {got}")
+        tensors = {name: value for name, value in inputs.items() if hasattr(value, "detach")}
+        plain = {name: v.detach().cpu().numpy() if name in tensors else v for name, v in inputs.items()}
+        return Reading(self.smoothing.check(plain), tensors)
+
+    def count(
+        self,
+        reading: Reading,
+        draws: Draws,
+        start: int,
+        stop: int,
+        told: Callable[[int], None] = lambda drawn: None,
+    ) -> Counts:
+        """Votes of each class (C,) among the draws start..stop-1; the others named no class.
+
+        `told` hears the number of draws done so far, after each batch.
+        """
+        counts = np.zeros(self.rules.num_classes, dtype=np.int64)
+        size = self.batch_size or self._default_size(reading)
+        for first in range(start, stop, size):
+            last = min(first + size, stop)
+            batch: dict[str, Any] = draws.take(first, last)
+            for name, tensor in reading.tensors.items():
+                batch[name] = _like(tensor, batch[name])
+            votes = labels(self.base(batch), last - first, self.rules.num_classes, self.rules.class_names)
+            counts += np.bincount(votes[votes != NO_CLASS], minlength=self.rules.num_classes)
+            told(last)
+        return counts
+
+    def _default_size(self, reading: Reading) -> int:
+        values = sum(array.size for array in reading.values.values())
+        return max(1, min(_BATCH_DRAWS, _BATCH_VALUES // values))
+
+
+def _like(tensor: Any, array: Array) -> Any:
+    """The array as a tensor on the device of the user's own."""
+    import torch
+
+    return torch.from_numpy(array).to(tensor.device)
