@@ -3,9 +3,9 @@
     python benchmarks/adult_frontier.py --rows 1000 --n 10000
     python benchmarks/adult_frontier.py --rows 1000 --n 100000
 
-Rows: the first of the published test part, in order. Certified at (eps, d): the prediction is right, and proved
+Rows: the first of the published test part, in order. Certified at (eps, d): the prediction is right, proved
 to stay so when up to d categorical fields change and the standardised numbers move by eps in the 2-norm.
-Every certificate is checked by the independent verifier before it counts, and its time is in the time printed.
+Every certificate is checked by the independent verifier before it counts; that is in the time printed.
 """
 
 from __future__ import annotations
