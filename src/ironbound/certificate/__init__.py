@@ -1,0 +1,32 @@
+"""Certificates: frozen, finite, exact in JSON, and one sentence long. `ironbound.verify` re-checks them."""
+
+from ironbound.certificate.channels import (
+    CategoricalNoise,
+    ChannelRecord,
+    GaussianNoise,
+    MaskNoise,
+    ReplacementNoise,
+    channel_record,
+)
+from ironbound.certificate.claim import Claim
+from ironbound.certificate.kinds import Evidence, evidence_type, register
+from ironbound.certificate.record import Certificate
+from ironbound.certificate.refusal import refuse
+from ironbound.certificate.smoothing import Estimate, SmoothingEvidence
+
+__all__ = [
+    "CategoricalNoise",
+    "Certificate",
+    "ChannelRecord",
+    "Claim",
+    "Estimate",
+    "Evidence",
+    "GaussianNoise",
+    "MaskNoise",
+    "ReplacementNoise",
+    "SmoothingEvidence",
+    "channel_record",
+    "evidence_type",
+    "refuse",
+    "register",
+]

@@ -1,0 +1,142 @@
+"""How each channel was noised and what the attacker may do to it, as a certificate records it."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from ironbound.certificate.codec import decode_fields, encode, encode_fields, object_of
+from ironbound.certificate.refusal import refuse
+
+
+class ChannelRecord(Mapping[str, Any]):
+    """Base of the four kinds of noise below. Reads as attributes or as a mapping of them.
+
+    The entry "threat" is None for a channel that is noised but not attacked.
+    """
+
+    channel: str
+
+    @property
+    def attacked(self) -> bool:
+        """Whether the claims let the attacker change this channel."""
+        return self["threat"] is not None
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.values()))
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in set(self):
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(f.name for f in fields(typing.cast(Any, self)))
+
+    def __len__(self) -> int:
+        return len(fields(typing.cast(Any, self)))
+
+    def to_plain(self) -> dict[str, Any]:
+        """The form in JSON: one entry for each field."""
+        return encode_fields(self)
+
+    @staticmethod
+    def from_plain(data: Any, where: str, *, defaults: bool = False) -> ChannelRecord:
+        """Rebuild the record that the entry "noise" names; `defaults` allows optional fields to be absent.
+
+        Raises:
+            InvalidCertificate: unknown noise, unknown or missing names, wrong types.
+        """
+        parts = object_of(data, where)
+        noise = parts.get("noise")
+        if not isinstance(noise, str) or noise not in NOISES:
+            raise refuse(f"{where}.noise", noise, f"one of {', '.join(sorted(NOISES))}")
+        kind = NOISES[noise]
+        return kind(**decode_fields(kind, parts, where, defaults=defaults))
+
+
+@dataclass(frozen=True)
+class GaussianNoise(ChannelRecord):
+    """N(0, sigma^2) on every coordinate, in the user's units; the attacker moves it in 2-norm.
+
+    `low` and `high` are the channel's declared range, for the reader; no proof rests on them.
+    """
+
+    channel: str
+    sigma: float
+    unit: str = "input units"
+    low: float | None = None
+    high: float | None = None
+    threat: Literal["l2"] | None = None
+    noise: Literal["gaussian"] = "gaussian"
+
+
+@dataclass(frozen=True)
+class ReplacementNoise(ChannelRecord):
+    """Each of `length` tokens is kept with 1 - beta, else another of the `alphabet` symbols of the noise.
+
+    `outside` counts clean tokens that are not among these symbols. `attacker` says whether the attacker
+    writes only them ("closed") or any token ("open"). `alphabet_id` is the SHA-256 of the sorted ids, None
+    for 0 .. alphabet - 1.
+    """
+
+    channel: str
+    beta: float
+    alphabet: int
+    length: int
+    alphabet_id: str | None = None
+    outside: int = 0
+    threat: Literal["token_l0"] | None = None
+    max_d: int | None = None
+    attacker: Literal["closed", "open"] | None = None
+    noise: Literal["uniform_replacement"] = "uniform_replacement"
+
+
+@dataclass(frozen=True)
+class MaskNoise(ChannelRecord):
+    """Each of `length` tokens shows `mask_id` with probability beta, else itself."""
+
+    channel: str
+    beta: float
+    mask_id: int
+    length: int
+    threat: Literal["token_l0"] | None = None
+    max_d: int | None = None
+    noise: Literal["mask"] = "mask"
+
+
+@dataclass(frozen=True)
+class CategoricalNoise(ChannelRecord):
+    """Field i keeps its category with 1 - betas[i], else shows one of the other arities[i] - 1."""
+
+    channel: str
+    arities: tuple[int, ...]
+    betas: tuple[float, ...]
+    threat: Literal["fields_l0"] | None = None
+    max_d: int | None = None
+    noise: Literal["categorical"] = "categorical"
+
+
+NOISES: dict[str, type[ChannelRecord]] = {
+    "gaussian": GaussianNoise,
+    "uniform_replacement": ReplacementNoise,
+    "mask": MaskNoise,
+    "categorical": CategoricalNoise,
+}
+
+
+def channel_record(data: Mapping[str, Any]) -> ChannelRecord:
+    """A typed record from a plain mapping such as a channel's `record()`; optional names may be absent.
+
+    Example:
+        >>> channel_record({"channel": "image", "noise": "gaussian", "sigma": 0.5}).sigma
+        0.5
+    """
+    if isinstance(data, ChannelRecord):
+        return data
+    if not isinstance(data, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise refuse("a channel of the evidence", data, "a mapping of its parameters")
+    plain = {name: encode(item) for name, item in data.items()}
+    return ChannelRecord.from_plain(plain, f"channel {plain.get('channel')!r}", defaults=True)

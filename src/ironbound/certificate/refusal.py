@@ -1,0 +1,26 @@
+"""The one sentence a certificate is refused with: which figure, its value, what it should be."""
+
+from __future__ import annotations
+
+from ironbound.errors import InvalidCertificate
+
+
+def refuse(figure: str, value: object, expected: str) -> InvalidCertificate:
+    """Compose the refusal of one figure.
+
+    Args:
+        figure: where it stands in the record, such as "claims[1].mu".
+        value: what stands there.
+        expected: what would be right, to follow "must be".
+
+    Example:
+        >>> str(refuse("alpha", 2.0, "a probability strictly between 0 and 1"))
+        'alpha must be a probability strictly between 0 and 1; got 2.0'
+    """
+    try:
+        shown = repr(value)
+    except Exception:  # a value of unknown origin may fail to print; the refusal must not
+        shown = f"a {type(value).__name__} that cannot be shown"
+    if len(shown) > 90:
+        shown = shown[:87] + "..."
+    return InvalidCertificate(f"{figure} must be {expected}; got {shown}")

@@ -1,0 +1,102 @@
+"""The one plain sentence of a smoothing certificate: who guarantees what, against whom, how surely."""
+
+from __future__ import annotations
+
+from decimal import ROUND_FLOOR, Context
+from typing import TYPE_CHECKING
+
+from ironbound.certificate.channels import CategoricalNoise, GaussianNoise, ReplacementNoise
+from ironbound.certificate.claim import Claim, derived_radii
+
+if TYPE_CHECKING:
+    from ironbound.certificate.record import Certificate
+    from ironbound.certificate.smoothing import SmoothingEvidence
+
+
+def smoothing_sentence(certificate: Certificate, evidence: SmoothingEvidence) -> str:
+    """The sentence for a certificate whose evidence is `evidence`; radii are rounded down to 4 digits."""
+    label = certificate.prediction
+    if label is None:
+        reason = certificate.reason or "no reason was given"
+        return f"Nothing is claimed about input {certificate.input_id!r}: {reason}."
+    name = f"class {label}"
+    if certificate.class_names is not None:
+        name = f"{certificate.class_names[label]!r} ({name})"
+    above = "every other class" if evidence.threshold is None else f"{evidence.threshold!r}"
+    powers = _powers(evidence, _names(certificate))
+    return (
+        f"Except with probability at most {certificate.alpha!r} over the {certificate.samples:,} noise "
+        f"draws, the smoothed classifier's probability of {name} at input {certificate.input_id!r} stays "
+        f"above {above} against every attacker who {powers}{_frontier(certificate, evidence)}."
+    )
+
+
+def _names(certificate: Certificate) -> dict[str, str]:
+    """How the number of changes of each attacked discrete channel is written: plain d if there is one."""
+    budgets = certificate.evidence.budgets()
+    return {name: "d" if len(budgets) == 1 else f"d({name})" for name in budgets}
+
+
+def round_down(value: float, digits: int = 4) -> str:
+    """Decimal digits of a non-negative number, never above it.
+
+    Example:
+        >>> round_down(1.99999), round_down(0.000123456)
+        ('1.999', '0.0001234')
+    """
+    return f"{Context(prec=digits, rounding=ROUND_FLOOR).create_decimal_from_float(value):f}"
+
+
+def _powers(evidence: SmoothingEvidence, names: dict[str, str]) -> str:
+    moved: list[str] = []
+    several = len(evidence.scales()) > 1
+    for record in evidence.channels:
+        if not record.attacked:
+            continue
+        name = repr(record.channel)
+        if isinstance(record, GaussianNoise):
+            size = f"R * {record.sigma!r}" if several else "R"
+            moved.append(f"shifts {name} by a 2-norm of at most {size} ({_unit(record)})")
+        elif isinstance(record, CategoricalNoise):
+            moved.append(
+                f"changes at most {names[record.channel]} of the {len(record.arities)} fields of {name}"
+            )
+        else:
+            tokens = f"replaces at most {names[record.channel]} of the {record['length']} tokens of {name}"
+            if isinstance(record, ReplacementNoise):
+                what = "any token" if record.attacker == "open" else "tokens of the noise alphabet"
+                tokens += f" by {what}"
+            moved.append(tokens)
+    if not moved:
+        return "changes nothing"
+    text = " and ".join(moved)
+    return text + (", the squares of the shares of R summing to at most R squared" if several else "")
+
+
+def _unit(record: GaussianNoise) -> str:
+    if record.low is None or record.high is None:
+        return record.unit
+    return f"{record.unit}, range {record.low:g} to {record.high:g}"
+
+
+def _frontier(certificate: Certificate, evidence: SmoothingEvidence) -> str:
+    scales, names = evidence.scales(), _names(certificate)
+    proved = [_line(claim, scales, names) for claim in certificate.claims if claim.mu is not None]
+    proved = [part for part in proved if part]
+    lost = [_budget(claim, names) for claim in certificate.claims if claim.mu is None]
+    if len(names) == 1 and len(lost) > 1:
+        lost = [f"any larger d up to {certificate.claims[-1].budget[0][1]}"]
+    text = ", where " + "; ".join(proved) if proved else ""
+    return text + (f"; not certified: {'; '.join(lost)}" if lost else "")
+
+
+def _line(claim: Claim, scales: dict[str, float], names: dict[str, str]) -> str:
+    budget = _budget(claim, names)
+    if not scales:
+        return budget
+    radius = derived_radii(claim, scales)["radius"]
+    return (f"at {budget} " if budget else "") + f"R = {round_down(radius)}"
+
+
+def _budget(claim: Claim, names: dict[str, str]) -> str:
+    return ", ".join(f"{names[name]} = {amount}" for name, amount in claim.budget)

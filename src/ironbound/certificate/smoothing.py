@@ -1,0 +1,97 @@
+"""Evidence of a randomised-smoothing certificate: noise, counts, error probabilities, decision form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from ironbound.certificate.channels import ChannelRecord, GaussianNoise, channel_record
+from ironbound.certificate.kinds import Evidence, register
+from ironbound.certificate.sentence import smoothing_sentence
+
+if TYPE_CHECKING:
+    from ironbound.certificate.record import Certificate
+
+Rule = Literal["clopper_pearson", "beta_mixture"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One one-sided confidence bound on the probability of one label, and the counts it comes from.
+
+    Attributes:
+        label: class index.
+        side: "lower" for the prediction, "upper" for a rival.
+        successes, trials: how many of the estimation draws showed the label.
+        alpha: error probability spent on this bound.
+        bound: the bound, rounded away from the claim to the nearest float64.
+        rule: "clopper_pearson" (fixed number of draws) or "beta_mixture" (valid at any stopping time).
+        prior: parameters (a, b) of the mixture's Beta prior; None for Clopper-Pearson.
+    """
+
+    label: int
+    side: Literal["lower", "upper"]
+    successes: int
+    trials: int
+    alpha: float
+    bound: float
+    rule: Rule = "clopper_pearson"
+    prior: tuple[float, float] | None = None
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class SmoothingEvidence(Evidence):
+    """Everything that a smoothing certificate rests on (HRS, arXiv 2605.12876, section 4; Cohen et al. 2019).
+
+    Attributes:
+        channels: one record for each channel, sorted by name; plain mappings are converted.
+        form: "threshold": the prediction's smoothed probability stays above `threshold`;
+            "rivals": it stays above every other class's.
+        threshold: in (0, 1) for the threshold form, else None.
+        selection: votes for each class among the selection draws (disjoint from the estimation draws); draws
+            whose answer was no class are counted in `Certificate.samples` only.
+        estimates: the prediction's lower bound, then, in the rivals form, an upper bound for each rival.
+        stop, stop_reason: the stopping rule and how it was reached.
+        seed, noise_scheme: what the draws can be repeated from.
+    """
+
+    method: ClassVar[str] = "smoothing"
+
+    channels: tuple[ChannelRecord, ...]
+    form: Literal["threshold", "rivals"]
+    threshold: float | None
+    selection: tuple[int, ...]
+    estimates: tuple[Estimate, ...]
+    stop: Literal["fixed", "target", "precision"]
+    stop_reason: str
+    seed: int
+    noise_scheme: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(channel_record(record) for record in self.channels))
+
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of all channels, sorted."""
+        return tuple(sorted(record.channel for record in self.channels))
+
+    def scales(self) -> dict[str, float]:
+        """Attacked Gaussian channels -> sigma."""
+        return {
+            record.channel: record.sigma
+            for record in self.channels
+            if isinstance(record, GaussianNoise) and record.attacked
+        }
+
+    def budgets(self) -> dict[str, int]:
+        """Attacked discrete channels -> max_d."""
+        attacked = [r for r in self.channels if r.attacked and not isinstance(r, GaussianNoise)]
+        return {record.channel: int(record.get("max_d") or 0) for record in attacked}
+
+    def ledger(self) -> dict[str, float]:
+        """One entry for each confidence bound."""
+        return {f"{e.side} bound on class {e.label}": e.alpha for e in self.estimates}
+
+    def sentence(self, certificate: Certificate) -> str:
+        """See `Certificate.statement`."""
+        return smoothing_sentence(certificate, self)

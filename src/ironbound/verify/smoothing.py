@@ -1,0 +1,226 @@
+"""The checker of randomised-smoothing certificates: counts, error probabilities, worst cases, witnesses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import product
+from typing import cast
+
+from ironbound.certificate import (
+    CategoricalNoise,
+    Certificate,
+    ChannelRecord,
+    Claim,
+    GaussianNoise,
+    MaskNoise,
+    ReplacementNoise,
+    SmoothingEvidence,
+    refuse,
+)
+from ironbound.verify.bounds import Goal, proved_margin
+from ironbound.verify.counts import check_estimate
+from ironbound.verify.positions import MOST_CHOICES, Choice, choices
+from ironbound.verify.products import Joint, joint
+
+MOST_CHANGES = 4096
+MOST_SYMBOLS = 2**40
+
+
+def check(certificate: Certificate) -> None:
+    """Everything but the claims themselves, which `margin` proves one by one.
+
+    Raises:
+        InvalidCertificate: with the first figure that is wrong.
+    """
+    evidence = cast(SmoothingEvidence, certificate.evidence)
+    _channels(evidence)
+    _form(certificate, evidence)
+    _draws(certificate, evidence)
+    _spending(certificate, evidence)
+    for i, estimate in enumerate(evidence.estimates):
+        check_estimate(estimate, f"evidence.estimates[{i}]")
+
+
+def margin(certificate: Certificate, index: int) -> float:
+    """Margin of one claim under every law that the attacker may choose at its budget."""
+    evidence = cast(SmoothingEvidence, certificate.evidence)
+    claim = certificate.claims[index]
+    figure = f"claims[{index}]"
+    if claim.mu is None:
+        raise refuse(f"{figure}.mu", None, "certified, to have a margin")
+    if not evidence.estimates:
+        raise refuse("evidence.estimates", evidence.estimates, "present where something is claimed")
+    laws = attacker_laws(evidence, claim)
+    return proved_margin(laws, claim.mu, _goal(evidence), claim.witnesses, claim.rival_witnesses, figure)
+
+
+def attacker_laws(evidence: SmoothingEvidence, claim: Claim) -> list[Joint]:
+    """Joint laws among which the worst attack at the claim's discrete budget is found."""
+    attacked = [record for record in evidence.channels if record.channel in evidence.budgets()]
+    each: list[tuple[Choice, ...]] = []
+    total = 1
+    for record in attacked:
+        each.append(choices(record, claim.amount(record.channel)))
+        total *= len(each[-1])
+        if total > MOST_CHOICES:
+            raise refuse(
+                "the attacker's choices", f"{total} or more", f"at most {MOST_CHOICES} to be checked"
+            )
+    return [joint(tuple(part for choice in parts for part in choice)) for parts in product(*each)]
+
+
+def _goal(evidence: SmoothingEvidence) -> Goal:
+    p = evidence.estimates[0].bound
+    if evidence.form == "threshold":
+        return Goal(p, evidence.threshold, None)
+    rivals = [Fraction(estimate.bound) for estimate in evidence.estimates[1:]]
+    return Goal(p, None, min(max(rivals), 1 - Fraction(p)))  # no rival has more than the prediction leaves
+
+
+def _form(certificate: Certificate, evidence: SmoothingEvidence) -> None:
+    """Which labels are bounded, from which side; what the prediction has to stay above."""
+    if evidence.form == "rivals":
+        if evidence.threshold is not None:
+            raise refuse("evidence.threshold", evidence.threshold, "null in the rivals form")
+    elif evidence.threshold is None or not 0.0 < evidence.threshold < 1.0:
+        raise refuse("evidence.threshold", evidence.threshold, "a probability in (0, 1)")
+    elif certificate.num_classes > 2 and evidence.threshold < 0.5:
+        # With two classes any threshold is a rule; with more, only a majority excludes every rival.
+        raise refuse("evidence.threshold", evidence.threshold, "1/2 or more for more than two classes")
+    estimates = evidence.estimates
+    if certificate.prediction is None and not estimates:
+        return
+    wanted = certificate.num_classes if evidence.form == "rivals" else 1
+    if len(estimates) != wanted:
+        raise refuse(
+            "evidence.estimates", f"{len(estimates)} estimates", f"{wanted}, for the {evidence.form} form"
+        )
+    for i, estimate in enumerate(estimates):
+        side = "upper" if i else "lower"
+        if estimate.side != side:
+            raise refuse(f"evidence.estimates[{i}].side", estimate.side, repr(side))
+        if not 0 <= estimate.label < certificate.num_classes:
+            raise refuse(
+                f"evidence.estimates[{i}].label",
+                estimate.label,
+                f"a class in 0..{certificate.num_classes - 1}",
+            )
+    labels = [estimate.label for estimate in estimates]
+    if len(set(labels)) != len(labels):
+        raise refuse("the labels of evidence.estimates", labels, "one for each class")
+
+
+def _draws(certificate: Certificate, evidence: SmoothingEvidence) -> None:
+    """Votes, selected class, numbers of draws, and a bound that fits the stopping rule."""
+    selection, estimates = evidence.selection, evidence.estimates
+    if len(selection) != certificate.num_classes:
+        raise refuse("evidence.selection", selection, f"{certificate.num_classes} counts, one for each class")
+    if min(selection) < 0:
+        raise refuse("evidence.selection", selection, "counts of 0 or more")
+    selected = selection.index(max(selection))
+    if certificate.prediction is not None and certificate.prediction != selected:
+        expected = f"{selected}, the class with most selection draws (the lowest of equals)"
+        raise refuse("prediction", certificate.prediction, expected)
+    if not estimates:
+        return
+    if estimates[0].label != selected:
+        raise refuse("evidence.estimates[0].label", estimates[0].label, f"{selected}, the selected class")
+    needed = sum(selection) + max(estimate.trials for estimate in estimates)
+    if certificate.samples < needed:
+        raise refuse(
+            "samples", certificate.samples, f"{needed} or more, selection and estimation draws together"
+        )
+    for i, estimate in enumerate(estimates):
+        if evidence.stop != "fixed" and estimate.rule != "beta_mixture":
+            expected = f"'beta_mixture': draws that stop by {evidence.stop!r} need a bound valid at any time"
+            raise refuse(f"evidence.estimates[{i}].rule", estimate.rule, expected)
+        if estimate.rule == "clopper_pearson" and estimate.trials != estimates[0].trials:
+            expected = f"{estimates[0].trials}, as all fixed bounds count the same draws"
+            raise refuse(f"evidence.estimates[{i}].trials", estimate.trials, expected)
+    if len({estimate.trials for estimate in estimates}) == 1:
+        votes = sum(estimate.successes for estimate in estimates)
+        if votes > estimates[0].trials:
+            raise refuse(
+                "the successes of evidence.estimates", votes, f"at most {estimates[0].trials} in all"
+            )
+
+
+def _spending(certificate: Certificate, evidence: SmoothingEvidence) -> None:
+    if not 0.0 < certificate.alpha < 1.0:
+        raise refuse("alpha", certificate.alpha, "a probability strictly between 0 and 1")
+    spent = sum((Fraction(estimate.alpha) for estimate in evidence.estimates), Fraction(0))
+    if spent > Fraction(certificate.alpha):
+        raise refuse(
+            "alpha", certificate.alpha, f"at least {float(spent)!r}, what the estimates spend together"
+        )
+
+
+def _channels(evidence: SmoothingEvidence) -> None:
+    names = [record.channel for record in evidence.channels]
+    if not names or names != sorted(set(names)) or "" in names:
+        raise refuse("the names of evidence.channels", names, "distinct, sorted and not empty")
+    for i, record in enumerate(evidence.channels):
+        _CHECKS[type(record)](record, f"evidence.channels[{i}]")
+        if record.attacked and not isinstance(record, GaussianNoise):
+            _budget(record, f"evidence.channels[{i}]")
+
+
+def _gaussian(record: ChannelRecord, figure: str) -> None:
+    sigma = record["sigma"]
+    if not sigma > 0.0:
+        raise refuse(f"{figure}.sigma", sigma, "a standard deviation above 0")
+    low, high = record["low"], record["high"]
+    if low is not None and high is not None and not low < high:
+        raise refuse(f"{figure}.low", low, f"below high, which is {high!r}")
+
+
+def _replacement(record: ChannelRecord, figure: str) -> None:
+    _rate(record["beta"], f"{figure}.beta")
+    _between(record, "alphabet", 2, MOST_SYMBOLS, figure)
+    _between(record, "length", 1, MOST_SYMBOLS, figure)
+    _between(record, "outside", 0, record["length"], figure)
+    if record.attacked and record["attacker"] is None:
+        raise refuse(f"{figure}.attacker", None, "'closed' or 'open'")
+
+
+def _mask(record: ChannelRecord, figure: str) -> None:
+    _rate(record["beta"], f"{figure}.beta")
+    _between(record, "length", 1, MOST_SYMBOLS, figure)
+
+
+def _categorical(record: ChannelRecord, figure: str) -> None:
+    arities, betas = record["arities"], record["betas"]
+    if not arities or len(arities) != len(betas):
+        raise refuse(f"{figure}.betas", betas, f"one rate for each of the {len(arities)} fields")
+    for arity, beta in zip(arities, betas, strict=True):
+        if not 2 <= arity <= MOST_SYMBOLS:
+            raise refuse(f"{figure}.arities", arity, f"between 2 and {MOST_SYMBOLS} categories")
+        _rate(beta, f"{figure}.betas")
+
+
+def _rate(beta: float, figure: str) -> None:
+    if not 0.0 < beta <= 1.0:
+        raise refuse(figure, beta, "a rate in (0, 1]")
+
+
+def _between(record: ChannelRecord, name: str, low: int, high: int, figure: str) -> None:
+    if not low <= record[name] <= high:
+        raise refuse(f"{figure}.{name}", record[name], f"between {low} and {high}")
+
+
+def _budget(record: ChannelRecord, figure: str) -> None:
+    places = len(record["arities"]) if isinstance(record, CategoricalNoise) else record["length"]
+    most = min(places, MOST_CHANGES)
+    if record["max_d"] is None or not 0 <= record["max_d"] <= most:
+        raise refuse(
+            f"{figure}.max_d", record["max_d"], f"between 0 and {most}, the places there are to change"
+        )
+
+
+_CHECKS: dict[type[ChannelRecord], Callable[[ChannelRecord, str], None]] = {
+    GaussianNoise: _gaussian,
+    ReplacementNoise: _replacement,
+    MaskNoise: _mask,
+    CategoricalNoise: _categorical,
+}
