@@ -1,0 +1,247 @@
+"""Exact l2 radii of quadratic classifiers: how far an input must move before another class wins.
+
+For each rival the distance is the maximum of the S-lemma dual (`_dual`), evaluated with outward rounding, so
+that a radius never exceeds the real one. Rivals that a closed form already rules out are skipped.
+
+Example:
+    >>> two = Quadratics.build(np.ones((2, 1)), np.array([[0.0], [3.0]]), np.zeros(2))
+    >>> found = QuadraticRadii(two)(np.array([[1.0], [1.5]]))
+    >>> bool(0.5 - 1e-12 < found.radius[0] <= 0.5), found.radius[1].item()
+    (True, 0.0)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ironbound.latent import _dual
+from ironbound.latent._pair import Basis, Pair, diagonalise
+from ironbound.latent._rounding import UNIT, Array, gamma
+from ironbound.latent._threads import by_blocks
+from ironbound.latent.margins import quadratic_margin
+from ironbound.latent.quadratic import Quadratics
+
+Rows = NDArray[np.int64]
+
+_BLOCK = 1 << 18  # float64 numbers of one block of the dual search, of which a handful must stay in cache
+_OUTER = 1 << 15  # rows whose scores are held at once
+
+
+@dataclass(frozen=True, eq=False)
+class Radii:
+    """Radii of N inputs, rounded down, with what proves them.
+
+    `radius` (N,) in latent units: 0 where two classes cannot be told apart by float64 scores, inf where no
+    shift at all changes the class. `component` (N,): the own component that gives the radius; `rival` (N,):
+    the component that is nearest to winning; `multiplier` (N,): the lam at which the dual gives the radius
+    (inf: empty rival region; nan: a closed form decided).
+    """
+
+    radius: Array
+    prediction: Rows
+    component: Rows
+    rival: Rows
+    multiplier: Array
+
+
+class QuadraticRadii:
+    """Radii for one set of quadratic scores. Eigenbases are computed once per pair and kept.
+
+    Args:
+        quadratics: the classifier.
+        screen: skip rivals that a closed form shows to be farther than the nearest found so far. The radius
+            stays exact; False solves every pair (for tests).
+        memory: bytes of eigenbases kept; beyond it the oldest is dropped and computed again when needed.
+        threads: how many threads share the rows; None for one per core.
+    """
+
+    def __init__(
+        self,
+        quadratics: Quadratics,
+        *,
+        screen: bool = True,
+        memory: int = 1 << 29,
+        threads: int | None = None,
+    ) -> None:
+        self.quadratics = quadratics
+        self.screen = screen
+        self.threads = threads
+        self.memory = memory
+        self._bases: dict[tuple[int, int], Basis] = {}
+        self._pairs: dict[tuple[int, int], Pair] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickles carry the classifier only; eigenbases are computed again."""
+        return self.__dict__ | {"_bases": {}, "_pairs": {}}
+
+    def prepare(self) -> QuadraticRadii:
+        """Diagonalise every pair of different classes that fits in memory, ahead of the first input."""
+        q = self.quadratics
+        for k in range(len(q.means)):
+            for j in range(len(q.means)):
+                if q.owner[j] != q.owner[k] and len(self._pairs) < self._capacity:
+                    self.pair(k, j)
+        return self
+
+    def pair(self, own: int, rival: int) -> Pair:
+        """Geometry of `rival beats own` for two components."""
+        found = self._pairs.get((own, rival))
+        if found is None:
+            key = (min(own, rival), max(own, rival))
+            if key not in self._bases:
+                while len(self._pairs) >= self._capacity:
+                    oldest = next(iter(self._pairs))
+                    del self._pairs[oldest]
+                    self._bases.pop((min(oldest), max(oldest)), None)
+                self._bases[key] = diagonalise(self.quadratics, key[1], key[0])
+            found = Pair.build(self.quadratics, self._bases[key], own, rival, flip=own > rival)
+            self._pairs[(own, rival)] = found
+        return found
+
+    @property
+    def _capacity(self) -> int:
+        size = self.quadratics.dimension
+        return max(64, self.memory // (8 * size * (6 if self.quadratics.diagonal else size // 2 + 1)))
+
+    def __call__(self, z: Array) -> Radii:
+        """Radii of inputs z, shape (N, D), float64 and finite."""
+        if not len(z):
+            none = np.zeros(0, dtype=np.int64)
+            return Radii(np.zeros(0), none, none, none, np.zeros(0))
+        parts = by_blocks(lambda rows: self._rows(z[rows]), len(z), _OUTER, self.threads)
+        return Radii(
+            *(np.concatenate([getattr(p, name) for p in parts]) for name in Radii.__dataclass_fields__)
+        )
+
+    def _rows(self, z: Array) -> Radii:
+        q = self.quadratics
+        scores, errors = q.bounded_scores(z)
+        best = np.argmin(scores, axis=1)
+        prediction = q.owner[best]
+        n = len(z)
+        found = Radii(np.zeros(n), prediction, best, best.copy(), np.full(n, np.nan))
+        for k in range(len(q.means)):
+            rivals = np.flatnonzero(q.owner != q.owner[k])
+            rows = np.flatnonzero(prediction == q.owner[k])
+            if not rivals.size:
+                found.radius[rows] = np.inf
+                continue
+            if not rows.size:
+                continue
+            gaps = scores[np.ix_(rows, rivals)] - scores[rows, k][:, None]
+            gaps -= errors[np.ix_(rows, rivals)] + errors[rows, k][:, None]
+            gaps -= 4.0 * UNIT * np.abs(gaps)
+            # A component that some rival beats proves nothing; another of the same class may.
+            ahead = np.all(gaps > 0.0, axis=1)
+            rows, gaps = rows[ahead], gaps[ahead]
+            if not rows.size:
+                continue
+            radius, which, lam = self._component(z[rows], k, rivals, gaps, scores[rows], errors[rows])
+            better = radius > found.radius[rows]
+            rows = rows[better]
+            found.radius[rows], found.multiplier[rows] = radius[better], lam[better]
+            found.component[rows], found.rival[rows] = k, rivals[which[better]]
+        return found
+
+    def _component(
+        self, z: Array, own: int, rivals: Rows, gaps: Array, scores: Array, errors: Array
+    ) -> tuple[Array, Rows, Array]:
+        """Distance to the nearest rival of component `own`, its position in `rivals`, and the multiplier."""
+        n = len(z)
+        x, length = self._shifted(z, own)
+        floor = self._floor(own, rivals, scores, errors)
+        order = np.argmin(floor, axis=1)
+        radius = np.full(n, np.inf)
+        which = order.astype(np.int64)
+        lam = np.full(n, np.inf)
+        # First the rival that the closed form puts nearest, then those it cannot rule out.
+        for first in (True, False):
+            for r, j in enumerate(rivals):
+                chosen = order == r if first else (order != r)
+                if self.screen and not first:
+                    chosen &= floor[:, r] < radius
+                rows = np.flatnonzero(chosen)
+                if not rows.size:
+                    continue
+                beyond = radius[rows] if self.screen else None
+                distance, multiplier = self._distances(
+                    x[rows], length[rows], self.pair(own, int(j)), gaps[rows, r], beyond
+                )
+                closer = distance < radius[rows]
+                rows = rows[closer]
+                radius[rows], lam[rows], which[rows] = distance[closer], multiplier[closer], r
+        return radius, which, lam
+
+    def closed_form(self, z: Array) -> Array:
+        """Radii from the Lipschitz constants of the lengths |F^T(z - mu)| alone; never above the exact
+        ones.
+        """
+        q = self.quadratics
+        scores, errors = q.bounded_scores(z)
+        prediction = q.owner[np.argmin(scores, axis=1)]
+        radius = np.zeros(len(z))
+        for k in range(len(q.means)):
+            rivals = np.flatnonzero(q.owner != q.owner[k])
+            rows = np.flatnonzero(prediction == q.owner[k])
+            if rows.size:
+                floor = self._floor(k, rivals, scores[rows], errors[rows])
+                radius[rows] = np.maximum(radius[rows], floor.min(axis=1, initial=np.inf))
+        return radius
+
+    def _floor(self, own: int, rivals: Rows, scores: Array, errors: Array) -> Array:
+        """Closed-form lower bounds on the distance to each rival, shape (n, len(rivals))."""
+        q = self.quadratics
+        slack = errors[:, rivals] + errors[:, own][:, None]
+        lengths = np.sqrt(np.maximum(scores - q.offsets, 0.0))
+        offset = (q.offsets[rivals] - q.offsets[own]) - slack
+        own_length = lengths[:, own][:, None]
+        return quadratic_margin(own_length, lengths[:, rivals], offset, q.lipschitz[own], q.lipschitz[rivals])
+
+    def distances(self, z: Array, own: int, rival: int, gap: Array) -> tuple[Array, Array]:
+        """Lower bounds on the distance from z (n, D) to where `rival` beats `own`, with their multipliers.
+
+        Args:
+            gap: shape (n,), lower bounds on q_rival - q_own.
+        """
+        return self._distances(*self._shifted(z, own), self.pair(own, rival), gap, None)
+
+    def _shifted(self, z: Array, own: int) -> tuple[Array, Array]:
+        x = z - self.quadratics.means[own]
+        return x, np.sqrt(np.einsum("ij,ij->i", x, x)) * (1.0 + gamma(x.shape[1] + 4))
+
+    def _distances(
+        self, x: Array, length: Array, pair: Pair, gap: Array, beyond: Array | None
+    ) -> tuple[Array, Array]:
+        """As `distances`; a row shown to be at least `beyond` (n,) away is not refined further."""
+        radius, lam = np.empty(len(x)), np.full(len(x), np.nan)
+        lowest = float(pair.low.min())
+        step = max(16, _BLOCK // x.shape[1])
+        for start in range(0, len(x), step):
+            part = slice(start, start + step)
+            squares, c = pair.squares(x[part], length[part]), gap[part]
+            # A >= lowest I turns the quadric into a ball problem: a lower bound at the price of one sum.
+            quick = _ball(c, squares @ np.ones(pair.low.size), lowest)
+            radius[part] = quick
+            rows = np.arange(len(c)) if beyond is None else np.flatnonzero(quick < beyond[part])
+            if not rows.size:
+                continue
+            if rows.size < len(c):
+                c, squares = c[rows], squares[rows]
+            enough = None if beyond is None else beyond[start + rows] ** 2
+            found = _dual.maximise(c, squares, pair.low, enough)
+            value = np.sqrt(_dual.bound(found, c, squares, pair.low)) * (1.0 - 2.0 * UNIT)
+            radius[start + rows] = np.where(np.isinf(found), np.inf, value)
+            lam[start + rows] = found
+        return radius, lam
+
+
+def _ball(c: Array, squares: Array, lowest: float) -> Array:
+    """Smallest |d| with c - 2 |b| |d| + min(lowest, 0) |d|^2 <= 0, reduced by 1e-11 of itself; shape (n,)."""
+    with np.errstate(all="ignore"):
+        length = np.sqrt(squares)
+        radius = c / (length + np.sqrt(squares + max(-lowest, 0.0) * c)) * (1.0 - 1e-11)
+    return np.where(c > 0.0, radius, 0.0)
