@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.svm import LinearSVC
 
 from ironbound.errors import InputError, InputTypeError
 from ironbound.models import TorchClassifier, as_base
@@ -92,6 +93,4 @@ def test_only_modules_are_wrapped() -> None:
     with pytest.raises(InputTypeError, match="base"):
         as_base(3)
     with pytest.raises(InputTypeError, match="TabularClassifier"):
-        from sklearn.svm import LinearSVC
-
         as_base(LinearSVC())

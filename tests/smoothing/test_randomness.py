@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from ironbound.channels import Categorical, Gaussian, Mask, Smoothing, UniformReplacement
 from ironbound.errors import InputError
 from ironbound.smoothing.draws import Draws
-from ironbound.smoothing.randomness import draws_per_block, generator
+from ironbound.smoothing.randomness import SCHEME, draws_per_block, generator
 
 SMOOTHING = Smoothing(
     tokens=UniformReplacement(0.5, [1, 5, 7, 300]),
@@ -48,7 +49,7 @@ def test_a_block_is_shorter_than_the_range_that_is_tested() -> None:
 @given(cuts=st.lists(st.integers(0, 60), min_size=0, max_size=6), data=st.data())
 def test_any_division_and_order_gives_the_same_draws(cuts: list[int], data: st.DataObject) -> None:
     edges = sorted({0, 60, *cuts})
-    pieces = [(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = list(pairwise(edges))
     source = draws()
     for start, stop in data.draw(st.permutations(pieces)):
         part = source.take(start, stop)
@@ -95,7 +96,19 @@ def test_a_seed_is_a_whole_number(seed: Any) -> None:
 
 def test_the_scheme_is_pinned() -> None:
     """A change here changes every count that was ever recorded: it needs a new scheme name."""
-    assert generator(7, "x", "estimation", 2).integers(1000, size=4).tolist() == PINNED
-
-
-PINNED = [0, 0, 0, 0]
+    assert SCHEME == "philox-sha256-v1"
+    smoothing = Smoothing(
+        t=UniformReplacement(0.5, [1, 5, 7, 300]),
+        x=Gaussian(0.5),
+        f=Categorical([3, 9], 0.3),
+        w=Mask(0.4, mask_id=9),
+        y=Gaussian(1.0),
+    )
+    single = np.zeros(2, dtype=np.float32)
+    values = smoothing.check({"t": [1, 2, 7], "x": single, "f": [0, 8], "w": [1, 2], "y": [0.0]})
+    drawn = Draws(smoothing, values, 7, "x", "estimation").take(8190, 8192)
+    assert drawn["f"].tolist() == [[0, 8], [1, 5]]
+    assert drawn["t"].tolist() == [[5, 2, 7], [5, 300, 300]]
+    assert drawn["w"].tolist() == [[1, 2], [1, 9]]
+    assert np.allclose(drawn["x"], [[-0.5616711, -0.78148234], [-0.12751873, -0.37956324]], atol=1e-6)
+    assert np.allclose(drawn["y"], [[-1.44728045], [0.26445711]], atol=1e-6)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ironbound.certificate import Certificate, Estimate, SmoothingEvidence
+from ironbound.certificate import Certificate, Estimate, SmoothingEvidence, channel_record
 from ironbound.smoothing.estimate import level
 from ironbound.smoothing.goal import Attack, Level
 from ironbound.smoothing.randomness import SCHEME
@@ -61,7 +61,7 @@ def assemble(
         samples=samples,
         claims=claims,
         evidence=SmoothingEvidence(
-            channels=tuple(channels),
+            channels=tuple(channel_record(record) for record in channels),
             form="rivals" if threshold is None else "threshold",
             threshold=threshold,
             selection=tuple(int(k) for k in selection),
