@@ -135,6 +135,8 @@ def test_in_a_stream_settings_fail_at_once_and_inputs_in_their_turn() -> None:
     assert next(stream).input_id == "0"
     with pytest.raises(ib.InputError, match=r"input '1': image has shape \(3, 2\).*\(2, 2\)"):
         next(stream)
+    with pytest.raises(InputTypeError, match=r"pairs \(id, dict\); number 0 is 'image'"):
+        next(MODEL.certify_many(iter(GOOD), threat=THREAT))  # type: ignore[arg-type]
     texts = MODEL.certify_many([GOOD, {**GOOD, "tokens": [1, 2]}], threat=THREAT, n=100)
     assert [c.prediction for c in texts] == [1, 1]
     with pytest.raises(ib.InputError, match=r"input 'b': token 0 of tokens"):

@@ -236,6 +236,20 @@ def test_unattacked_channels_are_noised_and_recorded() -> None:
     assert list(only_t.frontier) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.uint8])
+def test_tensors_reach_the_base_as_tensors(dtype: torch.dtype) -> None:
+    seen: list[Any] = []
+
+    def base(batch: dict[str, Any]) -> Any:
+        seen.append(batch["x"].dtype)
+        return batch["x"][:, 0] > 0
+
+    model = ib.SmoothedClassifier(base, IMAGE, num_classes=2)
+    x = torch.tensor([2.0, 0.0]).to(dtype)
+    assert model.certify({"x": x.requires_grad_(dtype.is_floating_point)}, threat=L2, n=100).prediction == 1
+    assert set(seen) == {torch.float64 if dtype == torch.float64 else torch.float32}
+
+
 def test_two_discrete_channels_give_a_frontier_of_pairs() -> None:
     smoothing = ib.Smoothing(
         a=ib.UniformReplacement(beta=0.5, alphabet=50),

@@ -34,7 +34,7 @@ def within(wrong: int, runs: int, alpha: float) -> bool:
     ids=["fixed", "target", "precision"],
 )
 def test_certificates_are_wrong_at_most_as_often_as_they_say(options: dict[str, Any]) -> None:
-    runs = 5000 if FULL else 120
+    runs = 5000 if FULL else 300
     model = ib.SmoothedClassifier(
         lambda batch: batch["x"][:, 0] < TRUTH, ib.Smoothing(x=ib.Gaussian(sigma=1.0)), num_classes=2
     )
@@ -68,7 +68,7 @@ def test_all_bounds_of_a_certificate_hold_together(p: tuple[float, ...]) -> None
 @pytest.mark.slow
 def test_running_bounds_hold_at_the_worst_time() -> None:
     """An adversary stops each run at the first look at which the lower bound exceeds the truth."""
-    runs, n, p = (10_000 if FULL else 400), 600, 0.6
+    runs, n, p = (10_000 if FULL else 800), 600, 0.6
     generator = np.random.default_rng(4)
     wrong = 0
     for _ in range(runs):

@@ -65,7 +65,7 @@ class World:
         return [frozenset(order[: i + 1]) for i in range(len(order))]
 
     def worst_shares(self, attacked: Outcome) -> Callable[[Fraction], Fraction]:
-        """p -> the smallest probability at `attacked` of a (randomised) test that has p at the clean input."""
+        """p -> the smallest probability at `attacked` of a (randomised) test with p at the clean input."""
         p, q = self.masses(self.clean), self.masses(attacked)
         order = self._by_ratio(attacked)
 

@@ -50,7 +50,8 @@ class SmoothedClassifier:
         smoothing: the noise on each channel; it is added outermost, in the user's units.
         num_classes: C >= 2.
         threshold: for 2 classes: class `positive` is the answer when its probability under noise exceeds
-            this, else the other class. 0.5 (majority) if left out.
+            this, else the other class. 0.5 (majority) if left out. The class to certify is picked by the
+            majority of the selection draws, whatever the threshold.
         positive: the class that `threshold` is about.
         rivals: "complement" proves that the prediction keeps more than half of all votes; "bonferroni" also
             bounds each rival from above, with its own share of alpha. Default: complement for 2 classes.
@@ -176,7 +177,7 @@ class SmoothedClassifier:
     ) -> Iterator[Certificate]:
         shapes: dict[str, tuple[int, ...]] = {}
         for i, item in enumerate(inputs):
-            name, one = (str(i), item) if isinstance(item, Mapping) else (str(item[0]), item[1])
+            name, one = _named(i, item)
             try:
                 reading = self._voters.read(one)
                 for channel, value in reading.values.items():
@@ -267,6 +268,14 @@ class SmoothedClassifier:
         estimate.check_attainable(
             statistics.n, statistics.alpha, statistics.stop, self.num_classes, threshold
         )
+
+
+def _named(place: int, item: Inputs | tuple[str, Inputs]) -> tuple[str, Inputs]:
+    if isinstance(item, Mapping):
+        return str(place), item
+    if isinstance(item, tuple) and len(item) == 2:
+        return str(item[0]), item[1]
+    raise InputTypeError(f"inputs must yield dicts or pairs (id, dict); number {place} is {item!r:.80}")
 
 
 def _split(batch: Mapping[Any, Any]) -> list[dict[str, Any]]:

@@ -83,8 +83,7 @@ class Attack:
     def _claim(self, option: Options, level: Level, most: float) -> Claim:
         if most < 0:
             return Claim(option.budget, None, (), ())
-        search = laws.shift if self.continuous else laws.certified
-        shift = search(option.candidates, level.p, threshold=level.threshold, rival=level.rival)
+        shift = _largest(option.candidates, level, self.continuous)
         if shift is None:
             return Claim(option.budget, None, (), ())
         if shift.mu > most:
@@ -150,6 +149,13 @@ def _composed(*parts: Law) -> Law:
     # Laws of the constructors are cached, so equal parts are identical objects and this cache is hit. One
     # part is returned as it is: it keeps the evaluation tables that it has already built.
     return parts[0] if len(parts) == 1 else laws.compose(*parts)
+
+
+@lru_cache(maxsize=16_384)
+def _largest(candidates: tuple[Law, ...], level: Level, continuous: bool) -> Shift | None:
+    # Inputs of one run often have equal counts (all n draws agree), hence the same claims.
+    search = laws.shift if continuous else laws.certified
+    return search(candidates, level.p, threshold=level.threshold, rival=level.rival)
 
 
 @lru_cache(maxsize=4096)

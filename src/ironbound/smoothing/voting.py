@@ -52,7 +52,7 @@ class Voters:
             got = type(inputs).__name__
             raise InputTypeError(f"inputs must be a dict of the channels {list(self.smoothing)}; got {got}")
         tensors = {name: value for name, value in inputs.items() if hasattr(value, "detach")}
-        plain = {name: v.detach().cpu().numpy() if name in tensors else v for name, v in inputs.items()}
+        plain = {name: _plain(v) if name in tensors else v for name, v in inputs.items()}
         return Reading(self.smoothing.check(plain), tensors)
 
     def count(
@@ -82,6 +82,12 @@ class Voters:
     def _default_size(self, reading: Reading) -> int:
         values = sum(array.size for array in reading.values.values())
         return max(1, min(_BATCH_DRAWS, _BATCH_VALUES // values))
+
+
+def _plain(tensor: Any) -> Array:
+    own = tensor.detach().cpu()
+    # bfloat16 has no NumPy counterpart; float32 holds its values exactly.
+    return own.float().numpy() if str(own.dtype) == "torch.bfloat16" else own.numpy()
 
 
 def _like(tensor: Any, array: Array) -> Any:
