@@ -17,6 +17,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -33,13 +34,12 @@ class _Rate(ProgressColumn):
         done = task.completed - task.fields.get("before", 0)
         elapsed = task.elapsed or 0.0
         if done <= 0 or elapsed <= 0:
-            return Text("-- inputs/s, time left --:--", style="dim")
+            return Text("-- inputs/s, -:--:-- left", style="dim")
         rate = done / elapsed
-        left = (task.total or task.completed) - task.completed
-        seconds = round(left / rate)
-        clock = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        left = round(((task.total or task.completed) - task.completed) / rate)
+        clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
         shown = f"{rate:.1f} inputs/s" if rate >= 1 else f"{1 / rate:.1f} s/input"
-        return Text(f"{shown}, time left {clock}")
+        return Text(f"{shown}, {clock} left")
 
 
 @contextmanager
@@ -47,11 +47,10 @@ def certifying(console: Console, name: str) -> Iterator[Any]:
     """A callback for `runs.runner.run` that draws a bar."""
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        _Rate(),
-        TextColumn("{task.fields[failed]}", style="red"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        _Rate(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[failed]}", style="red", table_column=Column(no_wrap=True)),
     )
     failed = 0
     with Progress(*columns, console=console) as progress:

@@ -76,7 +76,6 @@ def _sample(entries: tuple[Entry, ...]) -> list[Entry]:
 
 def _certificate(reading: Reading, entry: Entry) -> dict[str, Any]:
     assert entry.certificate is not None  # the caller picked entries with a certificate
-    frontier = entry.certificate.frontier
     row = entry.row
     return {
         "id": row.input_id,
@@ -85,9 +84,6 @@ def _certificate(reading: Reading, entry: Entry) -> dict[str, Any]:
         "label": None if row.label is None else reading.class_name(row.label),
         "right": row.label is None or row.label == entry.certificate.prediction,
         "abstains": entry.certificate.prediction is None,
-        "frontier": [
-            (budget_text(d), radius_text(frontier[d])) for d in reading.shown_budgets if d in frontier
-        ],
         "samples": f"{entry.certificate.samples:,}",
         "statement": entry.certificate.statement,
         "fingerprint": entry.certificate.fingerprint[:16],

@@ -50,14 +50,14 @@ def curves(reading: Reading, kind: Literal["png", "svg"], theme: Theme = "light"
         figure = Figure(figsize=(8.0, 4.8), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
+        axes.set_ylim(0, 103)
+        axes.grid(True, color="#8a919c", alpha=0.3, linewidth=0.6)
         if reading.attacked.continuous:
             _against_radius(axes, reading, ink)
         else:
             _against_budget(axes, reading)
         axes.set_ylabel(f"{measure(reading.summary)} (% of inputs)")
-        axes.set_ylim(0, 103)
         axes.set_yticks(range(0, 101, 20))
-        axes.grid(True, color="#8a919c", alpha=0.3, linewidth=0.6)
         axes.set_axisbelow(True)
         axes.set_title(_title(reading), loc="left", fontsize=12, fontweight="bold")
         return _saved(figure, kind)
@@ -90,7 +90,11 @@ def _against_radius(axes: Axes, reading: Reading, ink: str) -> None:
     axes.set_xlim(0, 1.04 * right if right > 0 else 1)
     axes.set_xlabel(_capital(reading.attacked.radius_label))
     if reading.attacked.discrete:
-        axes.legend(title=reading.attacked.budget_label, frameon=True)
+        # Beside the axes: wherever inside, some curve would run under it.
+        figure = axes.get_figure()
+        if figure is not None:
+            title = reading.attacked.legend_title
+            figure.legend(loc="outside right upper", title=title, alignment="left", frameon=False)
 
 
 def _steps(axes: Axes, steps: Sequence[float], total: int, colour: str, place: int, label: str) -> None:
@@ -111,7 +115,7 @@ def _steps(axes: Axes, steps: Sequence[float], total: int, colour: str, place: i
 
 
 def _legend(reading: Reading, budget: Budget, certifies: bool) -> str:
-    return f"d = {budget_text(budget)}" + ("" if certifies else " (none certified)")
+    return f"d = {budget_text(budget)}" + ("" if certifies else " (none)")
 
 
 def _against_budget(axes: Axes, reading: Reading) -> None:
@@ -120,7 +124,9 @@ def _against_budget(axes: Axes, reading: Reading) -> None:
     shares = [reading.summary.certified[d][0].value or 0.0 for d in budgets]
     bars = axes.bar([budget_text(d) for d in budgets], [100 * s for s in shares], color=COLOURS[0], width=0.6)
     axes.bar_label(bars, fmt="%.1f", padding=2)
-    axes.set_xlabel(f"budget d: {reading.attacked.budget_label}")
+    axes.set_xlabel(f"budget d: number of {reading.attacked.budget_label}")
+    axes.set_ylim(0, 110)
+    axes.grid(False, axis="x")
 
 
 def _capital(text: str) -> str:

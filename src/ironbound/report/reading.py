@@ -32,7 +32,7 @@ class Attacked:
         """Label of the radius axis."""
         if not self.continuous:
             return "no continuous channel is attacked"
-        channels = " and ".join(self.continuous)
+        channels = " and ".join(f"“{name}”" for name in self.continuous)
         if len(self.continuous) > 1:
             return f"certified joint radius on {channels} (noise standard deviations)"
         return f"certified 2-norm radius on {channels} ({self.unit})"
@@ -42,8 +42,13 @@ class Attacked:
         """What a discrete budget d counts."""
         if not self.discrete:
             return ""
-        parts = [f"changed {noun}s of {channel}" for channel, noun in self.discrete]
+        parts = [f"{noun}s changed in “{channel}”" for channel, noun in self.discrete]
         return parts[0] if len(parts) == 1 else "(" + ", ".join(parts) + ")"
+
+    @property
+    def legend_title(self) -> str:
+        """The same, short enough for a legend."""
+        return ", ".join(f"{noun}s changed" for _, noun in self.discrete)
 
 
 @dataclass(frozen=True)
@@ -106,15 +111,15 @@ def shown_budgets(summary: Summary) -> tuple[Budget, ...]:
 
 
 def _attacked(entries: tuple[Entry, ...]) -> Attacked:
+    """Read from the first certificate; those of one run differ in nothing here."""
+    evidence = next((e.certificate.evidence for e in entries if e.certificate is not None), None)
+    if evidence is None:
+        return Attacked((), (), "")
+    records = {record["channel"]: record for record in getattr(evidence, "channels", ())}
     nouns = {"token_l0": "token", "fields_l0": "field"}
-    for entry in entries:
-        if entry.certificate is None:
-            continue
-        channels = [dict(channel) for channel in entry.certificate.evidence.channels]
-        continuous = [c for c in channels if c.get("threat") == "l2"]
-        discrete = [
-            (str(c["channel"]), nouns[str(c["threat"])]) for c in channels if c.get("threat") in nouns
-        ]
-        unit = str(continuous[0].get("unit", "")) if len(continuous) == 1 else ""
-        return Attacked(tuple(str(c["channel"]) for c in continuous), tuple(discrete), unit)
-    return Attacked((), (), "")
+    continuous = tuple(evidence.scales())
+    discrete = tuple(
+        (name, nouns.get(records.get(name, {}).get("threat"), "position")) for name in evidence.budgets()
+    )
+    unit = str(records.get(continuous[0], {}).get("unit", "input units")) if len(continuous) == 1 else ""
+    return Attacked(continuous, discrete, unit)

@@ -54,29 +54,33 @@ def frontier_title(reading: Reading) -> str:
 
 def terminal(reading: Reading) -> RenderableType:
     """Summary and frontier for a terminal."""
-    figures = Table(title=f"ironbound: {reading.name}", title_justify="left", show_header=False)
+    figures = Table(show_header=False)
     figures.add_column(style="bold")
     figures.add_column(justify="right")
     for name, value in overview(reading):
         # Text, not markup: names come from the user's files.
         figures.add_row(Text(name), Text(value))
-    return Group(figures, _frontier(reading))
+    title = Text(f"ironbound: {reading.name}", style="bold")
+    if not reading.summary.budgets:
+        return Group(title, figures, Text("No certificate yet."))
+    return Group(title, figures, Text(""), Text(frontier_title(reading)), _frontier(reading))
 
 
-def _frontier(reading: Reading) -> RenderableType:
-    summary = reading.summary
-    if not summary.budgets:
-        return Text("No certificate yet.")
-    chosen = _spread(len(summary.radii))
-    table = Table(title=Text(frontier_title(reading)), title_justify="left")
-    table.add_column("d" if reading.attacked.discrete else "", justify="right", style="bold")
+def _frontier(reading: Reading) -> Table:
+    summary, radii = reading.summary, bool(reading.attacked.continuous)
+    chosen = _spread(len(summary.radii)) if radii else [0]
+    table = Table()
+    if reading.attacked.discrete:
+        table.add_column("d", justify="right", style="bold")
     for i in chosen:
-        table.add_column("r = 0" if i == 0 else grid_text(summary.radii[i]), justify="right")
-    table.add_column("largest r", justify="right")
+        heading = f"r = {grid_text(summary.radii[i])}" if i == 0 else grid_text(summary.radii[i])
+        table.add_column(heading if radii else measure(summary), justify="right")
+    if radii:
+        table.add_column("largest r", justify="right")
     for d in reading.shown_budgets:
-        cells = [percent(summary.certified[d][i]) for i in chosen]
-        head = budget_text(d) if reading.attacked.discrete else ""
-        table.add_row(head, *cells, radius_text(summary.largest[d]))
+        head = [budget_text(d)] if reading.attacked.discrete else []
+        tail = [radius_text(summary.largest[d])] if radii else []
+        table.add_row(*head, *(percent(summary.certified[d][i]) for i in chosen), *tail)
     return table
 
 

@@ -32,7 +32,7 @@ def share_text(share: Share | None) -> str:
     """A share in per cent with its 95 % interval."""
     if share is None or share.value is None or share.lower is None or share.upper is None:
         return "–"
-    return f"{100 * share.value:.1f} % [{floor_percent(share.lower)}, {ceil_percent(share.upper)}]"
+    return f"{percent(share)} % [{floor_percent(share.lower)}, {ceil_percent(share.upper)}]"
 
 
 def percent(share: Share) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,9 +105,10 @@ def table_examples(
 def npz_examples(table: NpzData, path: Path, classes: Classes) -> tuple[Example, ...]:
     """Arrays of an NPZ file, split along the first axis. Pickled objects are refused."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ConfigError(f"{path}: is a single array; save it with numpy.savez")
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise ConfigError(f"{path}: is a single array; save it with numpy.savez")
+        with loaded as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise ConfigError(f"{path}: cannot be read as NPZ: {_one_line(error)}") from None
@@ -140,7 +142,9 @@ def npz_examples(table: NpzData, path: Path, classes: Classes) -> tuple[Example,
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files of a folder and its sub-folders, in a fixed order.
+    """The image files of a folder and its sub-folders, one of each sub-folder in turn.
+
+    So the first inputs of a run are of all classes.
 
     Raises:
         ConfigError: no such folder, or no images in it.
@@ -150,7 +154,12 @@ def image_files(folder: Path) -> list[Path]:
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
     if not found:
         raise ConfigError(f"data.path: {folder} holds no image ({', '.join(IMAGE_SUFFIXES)})")
-    return found
+    seen: Counter[Path] = Counter()
+    turns: list[tuple[int, Path]] = []
+    for file in found:
+        turns.append((seen[file.parent], file))
+        seen[file.parent] += 1
+    return [file for _, file in sorted(turns)]
 
 
 def image_examples(table: ImageData, path: Path, classes: Classes) -> tuple[Example, ...]:

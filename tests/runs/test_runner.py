@@ -1,0 +1,239 @@
+"""Runs: committed rows, exact resumption, refusals that change nothing, errors that stop nobody else."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from little_runs import classify, plan
+
+from ironbound.errors import RunError
+from ironbound.runs.folder import CONFIG, RESULTS, differences
+from ironbound.runs.recheck import recheck
+from ironbound.runs.runner import Event, run
+from ironbound.runs.store import Row, Store
+
+
+def rows(out: Path) -> list[Row]:
+    with Store.open(out / RESULTS) as store:
+        return list(store.rows())
+
+
+def certificates(out: Path) -> dict[str, str | None]:
+    return {row.input_id: row.certificate for row in rows(out)}
+
+
+class Interrupting:
+    """A model that is interrupted by the user at its `at`-th call."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return classify(batch)
+
+
+def breaks_on_negative(batch: dict[str, np.ndarray]) -> np.ndarray:
+    if batch["tokens"].min() >= 0 and batch["image"][:, 2].max() > 50:
+        raise RuntimeError("this picture\nbreaks me")
+    return classify(batch)
+
+
+def test_every_input_gets_a_row_and_a_valid_certificate(tmp_path: Path) -> None:
+    assert run(plan(), tmp_path / "out") == 0
+    found = rows(tmp_path / "out")
+    assert [row.input_id for row in found] == [f"input-{i}" for i in range(6)]
+    assert all(row.prediction == row.label == row.base_prediction for row in found)
+    assert all(row.samples == 320 for row in found)
+    checked = recheck(tmp_path / "out")
+    assert (checked.valid, checked.invalid, checked.errors, checked.ok) == (6, (), 0, True)
+
+
+def test_an_interrupted_run_resumes_to_the_same_certificates(tmp_path: Path) -> None:
+    run(plan(), tmp_path / "whole")
+    calls: list[int] = []
+    out = tmp_path / "parts"
+    for at in (4, 7):
+        with pytest.raises(KeyboardInterrupt):
+            run(plan(base=Interrupting(at)), out)
+        calls.append(len(rows(out)))
+    run(plan(), out)
+    assert 0 < calls[0] < calls[1] < 6
+    assert certificates(out) == certificates(tmp_path / "whole")
+    with Store.open(out / RESULTS) as store:
+        assert [session["outcome"] for session in store.sessions()] == ["stopped", "stopped", "finished"]
+
+
+def test_a_finished_run_does_nothing_again(tmp_path: Path) -> None:
+    run(plan(), tmp_path)
+    before = rows(tmp_path)
+
+    def never(batch: dict[str, np.ndarray]) -> np.ndarray:
+        raise AssertionError("asked again")
+
+    assert run(plan(base=never), tmp_path) == 0
+    assert rows(tmp_path) == before
+
+
+def test_a_larger_limit_extends_a_run(tmp_path: Path) -> None:
+    run(dataclasses.replace(plan(), limit=2), tmp_path / "parts")
+    assert len(rows(tmp_path / "parts")) == 2
+    run(dataclasses.replace(plan(), limit=5), tmp_path / "parts")
+    run(dataclasses.replace(plan(), limit=5), tmp_path / "whole")
+    assert certificates(tmp_path / "parts") == certificates(tmp_path / "whole")
+
+
+def test_a_model_that_raises_on_one_input_costs_that_input_only(tmp_path: Path) -> None:
+    broken = plan(base=breaks_on_negative)
+    examples = list(broken.problem.examples)
+    examples[2].inputs["image"][2] = 100.0
+    assert run(broken, tmp_path) == 1
+    found = rows(tmp_path)
+    assert [row.status for row in found] == ["predicted"] * 2 + ["error"] + ["predicted"] * 3
+    assert found[2].reason == "RuntimeError: this picture breaks me"
+    assert found[2].certificate is None
+    # The same command tries it again, and leaves the others alone.
+    repaired = plan(base=classify)
+    repaired.problem.examples[2].inputs["image"][2] = 100.0
+    assert run(repaired, tmp_path) == 0
+    assert [r for i, r in enumerate(rows(tmp_path)) if i != 2] == [r for i, r in enumerate(found) if i != 2]
+
+
+def test_bad_values_in_one_input_are_an_error_row_that_names_them(tmp_path: Path) -> None:
+    bad = plan()
+    bad.problem.examples[1].inputs["image"][1] = np.nan
+    assert run(bad, tmp_path) == 1
+    assert "image" in rows(tmp_path)[1].reason
+    assert "nan" in rows(tmp_path)[1].reason
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({"n": 301}, "statistics.n: 300 in the folder, 301 now"),
+        ({"seed": 1}, "statistics.seed: 0 in the folder, 1 now"),
+        ({"alpha": 0.02}, "statistics.alpha: 0.01 in the folder, 0.02 now"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused_with_the_difference(
+    tmp_path: Path, change: dict[str, Any], shown: str
+) -> None:
+    run(plan(), tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(RunError) as caught:
+        run(plan(**change), tmp_path)
+    assert shown in str(caught.value)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_other_data_or_another_model_is_another_run(tmp_path: Path) -> None:
+    first = plan()
+    run(first, tmp_path)
+    for key in ("model_digest", "data_digest"):
+        other = dataclasses.replace(first, problem=dataclasses.replace(first.problem, **{key: "other"}))
+        with pytest.raises(RunError, match=f"{key}: . in the folder, other now"):
+            run(other, tmp_path)
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(RunError, match=r"not empty and holds no run \(it has thesis.tex\)"):
+        run(plan(), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(RunError, match="is a file"):
+        run(plan(), tmp_path / "out")
+
+
+def test_a_truncated_database_is_reported_and_kept(tmp_path: Path) -> None:
+    run(plan(), tmp_path)
+    path = tmp_path / RESULTS
+    cut = path.read_bytes()[:5000]
+    path.write_bytes(cut)
+    with pytest.raises(RunError, match="is damaged"):
+        run(plan(), tmp_path)
+    assert path.read_bytes() == cut
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    def again(event: Event) -> None:
+        if event.kind == "row":
+            with pytest.raises(RunError, match="in use by another"):
+                run(plan(), tmp_path)
+
+    run(dataclasses.replace(plan(), limit=1), tmp_path, again)
+
+
+def test_events_tell_the_whole_story(tmp_path: Path) -> None:
+    heard: list[Event] = []
+    run(dataclasses.replace(plan(), limit=2), tmp_path)
+    run(plan(), tmp_path, heard.append)
+    assert heard[0] == Event("start", 2, 6, 2)
+    assert [event.done for event in heard if event.kind == "row"] == [3, 4, 5, 6]
+    assert heard[-1] == Event("end", 6, 6, 2)
+    assert all(0 <= event.part <= 1 for event in heard)
+    assert any(event.kind == "draws" for event in heard)
+
+
+def test_the_written_configuration_is_complete(tmp_path: Path) -> None:
+    run(plan(seed=7), tmp_path)
+    written = tomllib.loads((tmp_path / CONFIG).read_text())
+    assert written["task"] == "little"
+    assert written["statistics"] == {
+        "alpha": 0.01,
+        "n": 300,
+        "n0": 20,
+        "stop": "fixed",
+        "seed": 7,
+        "positive": 1,
+    }
+    assert written["recorded"]["model_digest"] == "m"
+    assert set(written["recorded"]["versions"]) >= {"python", "ironbound", "torch", "numpy"}
+
+
+def test_no_identity_differs_from_itself() -> None:
+    assert differences(plan().identity(), plan().identity()) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("UPDATE results SET certificate = replace(certificate, 'input-1', 'input-x')", "fingerprint"),
+        ("UPDATE results SET certificate = substr(certificate, 1, 300)", "JSON"),
+        ("UPDATE results SET samples = samples - 1", "draws"),
+        ("UPDATE results SET prediction = 1 - prediction", "prediction"),
+    ],
+)
+def test_a_changed_row_is_found_and_named(tmp_path: Path, sql: str, reason: str) -> None:
+    run(dataclasses.replace(plan(), limit=3), tmp_path)
+    with sqlite3.connect(tmp_path / RESULTS) as connection:
+        connection.execute(sql + " WHERE input_id = 'input-1'")
+    connection.close()
+    found = recheck(tmp_path)
+    assert found.valid == 2
+    assert not found.ok
+    ((name, why),) = found.invalid
+    assert name == "input-1"
+    assert reason in why
+
+
+def test_swapped_certificates_are_found(tmp_path: Path) -> None:
+    run(dataclasses.replace(plan(), limit=4), tmp_path)
+    with sqlite3.connect(tmp_path / RESULTS) as connection:
+        connection.execute(
+            "UPDATE results SET certificate = (SELECT certificate FROM results WHERE position = 0) "
+            "WHERE position = 2"
+        )
+    connection.close()
+    assert recheck(tmp_path).invalid == (("input-2", "it is the certificate of input 'input-0'"),)
