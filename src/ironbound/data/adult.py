@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import sklearn
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ironbound.channels import Categorical, Gaussian, Smoothing
 from ironbound.data import adult_table, linear_table, tasks
-from ironbound.data.adult_table import CLASS_NAMES, AdultTable
+from ironbound.data.adult_table import CATEGORICAL, CLASS_NAMES, NUMERIC, AdultTable
 from ironbound.data.linear_table import LinearTable, fold, one_hot
 from ironbound.data.problem import Example, Problem
 from ironbound.data.registry import arrays_digest
@@ -29,7 +29,10 @@ SIGMA = 0.5
 BETA = 0.25
 MAX_D = 3
 ROWS = 1_000
-SETTINGS: dict[str, Any] = {"sigma": SIGMA, "beta": BETA, "copies": 5, "penalty": 1.0, "seed": 0}
+# The penalty C was chosen on 500 rows held out of the training part, from 1 down to 7e-6: there the share
+# certified at eps = 1.9 rises from 11 to 32 % and accuracy stays (82.4 and 82.6 %). The classifier then says
+# ">50K" more rarely, in 8 instead of 15 % of the rows; benchmarks/RESULTS.md has both frontiers.
+SETTINGS: dict[str, Any] = {"sigma": SIGMA, "beta": BETA, "copies": 5, "penalty": 7e-6, "seed": 0}
 
 
 def standardised(table: AdultTable, by: AdultTable) -> NDArray[np.float64]:
@@ -60,9 +63,26 @@ def fit(table: AdultTable, settings: Mapping[str, Any] = SETTINGS) -> LinearTabl
     parts = [clean]
     parts += [noised(*clean, table.arities, settings, generator) for _ in range(settings["copies"])]
     numeric, codes = (np.concatenate(column) for column in zip(*parts, strict=True))
-    machine: Any = LinearSVC(C=settings["penalty"], dual=False, random_state=settings["seed"])
+    machine = LinearSVC(C=settings["penalty"], dual="auto", random_state=settings["seed"])
     machine.fit(one_hot(numeric, codes, table.arities), np.tile(table.income, len(parts)))
-    return fold(machine.coef_, float(machine.intercept_[0]), numeric.shape[1], table.arities)
+    intercept = float(np.asarray(machine.intercept_).item())
+    return fold(machine.coef_, intercept, numeric.shape[1], table.arities)
+
+
+def pipeline(table: AdultTable, settings: Mapping[str, Any] = SETTINGS) -> Any:
+    """The same classifier as an unfitted scikit-learn pipeline over DataFrame rows, as users would write it.
+
+    Fitted on `table.frame()`, its coefficients `fold` into the same answers without any DataFrame.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.svm import LinearSVC
+
+    hot = OneHotEncoder(categories=cast(Any, [list(values) for values in table.categories]))
+    columns = [("numbers", StandardScaler(), list(NUMERIC)), ("fields", hot, list(CATEGORICAL))]
+    machine = LinearSVC(C=settings["penalty"], dual="auto", random_state=settings["seed"])
+    return make_pipeline(ColumnTransformer(columns), machine)
 
 
 def model(
@@ -90,6 +110,7 @@ def load(
     cache: Path | str | None = None,
     progress: Callable[[str, float], None] | None = None,
     rows: int = ROWS,
+    settings: Mapping[str, Any] = SETTINGS,
 ) -> Problem:
     """The task: the first rows of the test part, standardised numbers x eight categorical fields.
 
@@ -97,13 +118,14 @@ def load(
         cache: folder for the trained model, and for the data if they have to be fetched.
         progress: told when the model is trained.
         rows: how many test rows, at most 16,281.
+        settings: of training, and the noise to certify with.
     Raises:
         InputError: the data are not here and cannot be fetched.
     """
     training, test = adult_table.load(cache)
     if progress is not None:
         progress(f"preparing {NAME}", 0.0)
-    classifier = model(training, cache=cache)
+    classifier = model(training, cache=cache, settings=settings)
     if progress is not None:
         progress(f"preparing {NAME}", 1.0)
     numeric = standardised(test, training)
@@ -120,8 +142,8 @@ def load(
         name=NAME,
         base=classifier,
         smoothing=Smoothing(
-            numeric=Gaussian(SIGMA, unit="standard deviations"),
-            categorical=Categorical(training.arities, BETA),
+            numeric=Gaussian(settings["sigma"], unit="standard deviations"),
+            categorical=Categorical(training.arities, settings["beta"]),
         ),
         threat=Threat(numeric=L2(), categorical=FieldsL0(max_d=MAX_D)),
         num_classes=2,

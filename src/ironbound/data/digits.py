@@ -22,7 +22,7 @@ NAME = "digits"
 SIGMA = 0.3
 SETTINGS: dict[str, Any] = {
     "sigma": SIGMA,
-    "steps": 2500,
+    "steps": 1500,
     "batch": 256,
     "rate": 4e-3,
     "decay": 1e-2,
@@ -78,7 +78,7 @@ def model(
     progress: Progress | None = None,
     settings: Mapping[str, Any] = SETTINGS,
 ) -> DigitNet:
-    """The trained network, from the cache when nothing changed; else trained in about 5 s on one core."""
+    """The trained network, from the cache when nothing changed; else trained in about 3 s on one core."""
     data = digit_images.load()
 
     def train(network: DigitNet, report: Callable[[float], None]) -> None:
