@@ -55,7 +55,7 @@ def test_bounds_are_the_nearest_floats_on_the_safe_side(
 def test_it_is_a_martingale_that_starts_at_one(hits: int, misses: int, p: float, a: float, b: float) -> None:
     """E[M_{n+1} | k, n] = M_n under p, checked in balls; with M_0 = 1 that is all Ville's bound needs."""
     n = hits + misses
-    with ctx.workprec(256):
+    with ctx.workprec(2048):  # far above the posterior the integral is a small difference of large ones
         x, y = arb(p), 1 - arb(p)
         now = mixture(hits, n, x, y, a, b)
         after = x * mixture(hits + 1, n + 1, x, y, a, b) + y * mixture(hits, n + 1, x, y, a, b)
@@ -73,7 +73,7 @@ def test_it_falls_wherever_it_exceeds_one(
     """So the rejected p0 form one interval that begins at 0, and its end is the bound."""
     k = max(1, round(share * n))
     further = p + (1 - p) * step * 0.999
-    with ctx.workprec(256):
+    with ctx.workprec(2048):  # as above: the integral is a small difference of large ones
         here = mixture(k, n, arb(p), 1 - arb(p), a, b)
         there = mixture(k, n, arb(further), 1 - arb(further), a, b)
         if here > 1:

@@ -121,6 +121,7 @@ def test_results_cannot_reach_into_the_sequence() -> None:
         (-1, 4, InputError, "successes must lie between 0"),
         (0.5, 4, InputTypeError, "successes must be a whole number"),
         ([1, 2, 3], 4, InputError, "fit the sequence's shape"),
+        (0, 2**31 - 5, InputError, "trials so far must lie between 0 and"),
     ],
 )
 def test_a_refused_batch_changes_nothing(

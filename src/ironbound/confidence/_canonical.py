@@ -1,4 +1,4 @@
-"""The float64 number nearest to an exact end, on its safe side, and the map over arrays of counts."""
+"""The float64 number nearest to an exact end, on its safe side."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import math
 import struct
 from collections.abc import Callable
 
-import numpy as np
 from flint import arb, ctx
-from numpy.typing import NDArray
-
-from ironbound.confidence._checks import Counts
 
 # Bits of the balls. Neighbouring float64 candidates change a bound by about 2**-53 of itself, and the largest
-# logarithm involved (n = 2**53) costs another 60 bits, so the first level decides nearly always.
+# logarithm involved (n = 2**31) costs another 36 bits, so the first level decides nearly always.
 _FIRST_PRECISION = 128
 _LAST_PRECISION = 4096
 
@@ -73,15 +69,6 @@ def decided(difference: Callable[[], arb]) -> bool | None:
                 return False
         precision *= 4
     return None
-
-
-def each_pair(bound: Callable[[int, int], float], k: Counts, n: Counts) -> float | NDArray[np.float64]:
-    """Apply a scalar bound to arrays of counts, once per distinct pair. Scalars in, float out."""
-    if k.ndim == 0:
-        return bound(int(k), int(n))
-    pairs, places = np.unique(np.stack([k.ravel(), n.ravel()]), axis=1, return_inverse=True)
-    values = np.array([bound(int(i), int(j)) for i, j in pairs.T], dtype=np.float64)
-    return values[places.reshape(-1)].reshape(k.shape)
 
 
 def _holds(safe: Callable[[float], bool], ordinal: int) -> bool:

@@ -12,8 +12,8 @@ from ironbound.errors import InputError, InputTypeError, wrong_value
 
 Counts = NDArray[np.int64]
 
-# Counts are handed to float64 routines for a first guess, so they must be exact there.
-_LARGEST_COUNT = 2**53
+# More draws than anyone takes for one input. A pair of counts then fits one int64.
+LARGEST_COUNT = 2**31 - 1
 
 
 def check_alpha(alpha: float, name: str = "alpha") -> float:
@@ -46,8 +46,8 @@ def check_counts(name: str, value: object) -> Counts:
             f"{name} must be a whole number or an array of whole numbers; "
             f"got {_shown(value)} of dtype {array.dtype}"
         )
-    if array.size and (int(array.min()) < 0 or int(array.max()) > _LARGEST_COUNT):
-        raise InputError(f"{name} must lie between 0 and 2**53; got {_shown(value)}")
+    if array.size and (int(array.min()) < 0 or int(array.max()) > LARGEST_COUNT):
+        raise InputError(f"{name} must lie between 0 and 2**31 - 1; got {_shown(value)}")
     return array.astype(np.int64)
 
 
@@ -78,8 +78,8 @@ def check_count(name: str, value: object) -> int:
     """One whole number >= 1."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise InputTypeError(f"{name} must be a whole number; got {value!r}")
-    if not 1 <= int(value) <= _LARGEST_COUNT:
-        raise wrong_value(name, value, "a whole number between 1 and 2**53")
+    if not 1 <= int(value) <= LARGEST_COUNT:
+        raise wrong_value(name, value, "a whole number between 1 and 2**31 - 1")
     return int(value)
 
 

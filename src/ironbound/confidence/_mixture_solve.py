@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import special as untyped  # pyright: ignore[reportMissingTypeStubs]
 
 from ironbound.confidence._checks import Counts
+from ironbound.confidence._pairs import distinct
 
 Array = NDArray[np.float64]
 special = cast(Any, untyped)
@@ -27,10 +28,9 @@ def fast_lower(k: Counts, n: Counts, alpha: float, prior: tuple[float, float]) -
     Newton's method on the log-odds of p0, inside a bracket. Each element stops by itself, so its value does
     not depend on its neighbours.
     """
-    shape = k.shape
-    pairs, places = np.unique(np.stack([k.ravel(), n.ravel()]), axis=1, return_inverse=True)
-    values = _solve(pairs[0].astype(np.float64), pairs[1].astype(np.float64), alpha, prior)
-    return values[places.reshape(-1)].reshape(shape)
+    successes, trials, places = distinct(k, n)
+    values = _solve(successes.astype(np.float64), trials.astype(np.float64), alpha, prior)
+    return values[places].reshape(k.shape)
 
 
 def _solve(k: Array, n: Array, alpha: float, prior: tuple[float, float]) -> Array:

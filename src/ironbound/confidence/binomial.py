@@ -17,8 +17,15 @@ from flint import arb, ctx
 from numpy.typing import NDArray
 from scipy.special import betaincinv  # pyright: ignore[reportMissingTypeStubs]
 
-from ironbound.confidence._canonical import decided, each_pair, largest_safe, smallest_safe
-from ironbound.confidence._checks import check_alpha, check_count, check_pair, check_probability
+from ironbound.confidence._canonical import decided, largest_safe, smallest_safe
+from ironbound.confidence._checks import (
+    LARGEST_COUNT,
+    check_alpha,
+    check_count,
+    check_pair,
+    check_probability,
+)
+from ironbound.confidence._pairs import each_pair
 from ironbound.errors import InputError
 
 IntArray = NDArray[np.int64]
@@ -105,8 +112,7 @@ def smallest_sample(p_needed: float, alpha: float) -> int:
     Returns:
         n >= 1.
     Raises:
-        InputError: p_needed is 1, or so close to 1 that no float64 below 1 exceeds it, or no n up to 2**53
-        does.
+        InputError: p_needed is 1, or so close to 1 that no sample of fewer than 2**31 draws proves it.
 
     Example:
         >>> smallest_sample(0.99, alpha=0.001)
@@ -115,12 +121,14 @@ def smallest_sample(p_needed: float, alpha: float) -> int:
         True
     """
     needed, level = check_probability("p_needed", p_needed), check_alpha(alpha)
-    target = math.nextafter(needed, 2.0)  # the bound is a float64, so it must reach the next one
-    if target >= 1.0:
-        raise InputError(f"p_needed must be below 1 - 2**-53, since no sample proves more; got {p_needed!r}")
+    most = _lower(LARGEST_COUNT, LARGEST_COUNT, level)
+    if not needed < most:
+        raise InputError(
+            f"p_needed must be below {most!r}, the most that {LARGEST_COUNT} draws prove "
+            f"at alpha = {alpha!r}; got {p_needed!r}"
+        )
+    target = math.nextafter(needed, 1.0)  # the bound is a float64, so it must reach the next one
     estimate = math.log(level) / math.log(target) if target > 1e-300 else 1.0
-    if estimate > 2**52:
-        raise InputError(f"p_needed = {p_needed!r} would take more than 2**52 draws at alpha = {alpha!r}")
 
     def enough(n: int) -> bool:
         return _lower(n, n, level) > needed

@@ -32,9 +32,10 @@ import numpy as np
 from flint import arb, ctx
 from numpy.typing import NDArray
 
-from ironbound.confidence._canonical import decided, each_pair, largest_safe, smallest_safe
+from ironbound.confidence._canonical import decided, largest_safe, smallest_safe
 from ironbound.confidence._checks import check_alpha, check_pair, check_prior
 from ironbound.confidence._mixture_solve import fast_lower, log_mixture
+from ironbound.confidence._pairs import each_pair
 
 IntArray = NDArray[np.int64]
 Array = NDArray[np.float64]

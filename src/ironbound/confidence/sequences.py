@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ironbound.confidence._checks import Counts, check_alpha, check_pair, check_prior
+from ironbound.confidence._checks import Counts, check_alpha, check_counts, check_pair, check_prior
 from ironbound.confidence._mixture_solve import fast_lower
 from ironbound.confidence.mixture import DEFAULT_PRIOR, beta_mixture_lower, beta_mixture_upper
 from ironbound.errors import InputError
@@ -76,8 +76,8 @@ class BetaMixtureSequence:
             raise InputError(
                 f"successes and trials must fit the sequence's shape {self.shape}; got shape {hits.shape}"
             ) from None
-        self._successes = self._successes + hits
-        self._trials = self._trials + draws
+        total = check_counts("trials so far", self._trials + draws)
+        self._successes, self._trials = self._successes + hits, total
         looked = draws > 0
         if not bool(looked.any()):
             return
