@@ -8,9 +8,17 @@ mixture).
 
 from __future__ import annotations
 
+from ironbound.latent.ellipsoid import EllipsoidClassifier
 from ironbound.latent.gaussian import GaussianClassifier
 from ironbound.latent.linear import LinearScores
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii, Radii
 
-__all__ = ["GaussianClassifier", "LinearScores", "QuadraticRadii", "Quadratics", "Radii"]
+__all__ = [
+    "EllipsoidClassifier",
+    "GaussianClassifier",
+    "LinearScores",
+    "QuadraticRadii",
+    "Quadratics",
+    "Radii",
+]

@@ -84,7 +84,7 @@ def maximise(c: Array, squares: Array, low: Array, enough: Array | None = None) 
         with np.errstate(invalid="ignore"):
             usable = (following > below) & (following < above)
             following = np.where(usable, following, _inside(lam, below, above, pole))
-            done = (gain <= _GAIN) | (phi > target) | (above - below <= 4.0 * UNIT * above)
+            done = (gain <= _GAIN) | (phi > target) | (above * (1.0 - 4.0 * UNIT) <= below)
         result[rows[done]] = lam[done]
         if done.any():
             keep = ~done

@@ -38,16 +38,32 @@ def diagonalise(q: Quadratics, j: int, k: int) -> Basis:
         return Basis(None, first - second, 4.0 * UNIT * (first + second), 0.0)
     (first, e1), (second, e2) = (accurate_product(q.factors[m], q.factors[m].T.copy()) for m in (j, k))
     difference = first - second
-    symmetric = 0.5 * (difference + difference.T)
+    # Of A itself: the two products, their difference, and the mean with the transpose.
+    return _certified(difference, e1 + e2 + 4.0 * UNIT * _norm(difference))
+
+
+def diagonalise_one(q: Quadratics, k: int) -> Basis:
+    """Eigenbasis of P_k itself."""
+    if q.diagonal:
+        values = q.factors[k] ** 2
+        return Basis(None, values, 4.0 * UNIT * values, 0.0)
+    product, error = accurate_product(q.factors[k], q.factors[k].T.copy())
+    return _certified(product, error + 2.0 * UNIT * _norm(product))
+
+
+def _certified(matrix: Array, entries: float) -> Basis:
+    """Eigenbasis of a symmetric matrix that is known up to `entries` in Frobenius norm."""
+    symmetric = 0.5 * (matrix + matrix.T)
     values, vectors = np.linalg.eigh(symmetric)
-    size = q.dimension
-    gram, e3 = accurate_product(vectors.T.copy(), vectors, minus=np.eye(size))
-    tilt = (_norm(gram) + e3) * (1.0 + 1e-9)
+    size = len(values)
+    gram, gram_error = accurate_product(vectors.T.copy(), vectors, minus=np.eye(size))
+    tilt = (_norm(gram) + gram_error) * (1.0 + 1e-9)
     scaled = vectors * values
-    residual, e4 = accurate_product(symmetric, vectors, minus=scaled)
+    residual, residual_error = accurate_product(symmetric, vectors, minus=scaled)
     largest = float(np.max(np.abs(values)))
-    entries = e1 + e2 + 4.0 * UNIT * _norm(difference)  # of A itself: the products, the difference, the mean
-    eigen = _norm(residual) + e4 + 2.0 * UNIT * _norm(scaled) + tilt * (largest + _norm(symmetric))
+    eigen = (
+        _norm(residual) + residual_error + 2.0 * UNIT * _norm(scaled) + tilt * (largest + _norm(symmetric))
+    )
     slack = (entries + eigen) * (1.0 + 1e-9)
     return Basis(vectors, values, np.full(size, slack), tilt)
 
@@ -91,6 +107,20 @@ class Pair:
         along = gamma(size + 3) * (1.0 + basis.tilt) + basis.tilt + 4.0 * UNIT
         per_length = (np.abs(values) * along + basis.slack) * (1.0 + 1e-9)
         return Pair(basis.vectors, values, low, slope, per_length, fixed + 4.0 * UNIT * np.abs(slope))
+
+    @staticmethod
+    def alone(basis: Basis, sign: float) -> Pair:
+        """Geometry of the quadric +-(|F^T x|^2 - rho^2) <= 0 about its own centre: A = sign P, b = sign P
+        x.
+        """
+        values = sign * basis.values
+        low = np.nextafter(values - basis.slack * (1.0 + 1e-9), -np.inf)
+        size = values.size
+        along = 4.0 * UNIT
+        if basis.vectors is not None:
+            along = gamma(size + 3) * (1.0 + basis.tilt) + basis.tilt + 4.0 * UNIT
+        per_length = (np.abs(values) * along + basis.slack) * (1.0 + 1e-9)
+        return Pair(basis.vectors, values, low, np.zeros(size), per_length, np.zeros(size))
 
     def squares(self, x: Array, length: Array) -> Array:
         """Upper bounds, shape (n, D), on the squared coordinates of b, up to `_dual.SQUARES_SLACK` of

@@ -84,6 +84,15 @@ class Quadratics:
     def classes(self) -> int:
         return int(self.owner.max()) + 1
 
+    def only(self, m: int) -> Quadratics:
+        """Component m alone, without its offset."""
+        part = slice(m, m + 1)
+        zero = np.zeros(1)
+        owner = np.zeros(1, dtype=np.int64)
+        return Quadratics(
+            self.factors[part], self.means[part], zero, owner, self.lipschitz[part], self.frobenius[part]
+        )
+
     def lengths(self, z: Array, m: int) -> tuple[Array, Array]:
         """Shape (n,) each: |F^T(z - mu)|^2 for component m, and |z - mu|^2."""
         x = z - self.means[m]

@@ -1,0 +1,223 @@
+"""The nearest-ellipsoid classifier: each class is the ellipsoid that holds nearly all of it.
+
+Source: GML (arXiv 2605.25352), the "Ellips" classifier. If the ellipsoids are 2r apart, its accuracy under
+shifts of length r is at least the coverage.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, check_random_state
+
+from ironbound.errors import InputError, wrong_value
+from ironbound.latent._calibration import conformal_radius, gaussian_radius, inflated_radius
+from ironbound.latent._checks import validated
+from ironbound.latent._covariance import estimate, factor
+from ironbound.latent._rounding import UNIT, Array
+from ironbound.latent._signed import SignedDistances
+from ironbound.latent.margins import lipschitz_margin
+from ironbound.latent.quadratic import Quadratics
+from ironbound.latent.radius import QuadraticRadii
+
+
+class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
+    """Classify by the nearest of K ellipsoids {|S_k^(-1/2)(z - mu_k)| <= rho_k}, and tell how robust that is.
+
+    The lowest score wins: "mahalanobis" |S_k^(-1/2)(z - mu_k)| - rho_k, or "distance", the signed Euclidean
+    distance to the ellipsoid. `radius` is the closed-form margin of these Lipschitz functions, a lower bound
+    on the distance to another class; for "mahalanobis" with equal rho_k it is the exact distance (the rule is
+    then quadratic).
+
+    Args:
+        coverage: share of its class that each ellipsoid is to hold.
+        calibration: "gaussian" sets rho_k from the chi-square law; "conformal" from held-out samples, valid
+        for
+            any law.
+        metric: the score, "mahalanobis" or "distance".
+        confidence: None for the plain rule: the chi quantile as if the fit were the truth, or conformal
+        coverage on
+            average over calibration sets. A number such as 0.95 asks that the coverage hold, for all classes
+            at once, with this probability over the training data: the Gaussian rule is then inflated by the
+            Davidson-Szarek bound, the conformal rank raised.
+        covariance: "full" or "diagonal"; "diagonal" has no Gaussian guarantee with `confidence`.
+        shrinkage: "ledoit-wolf", "none", or a weight in [0, 1].
+        calibration_share: share of each class held out when `calibration` is "conformal".
+        variance_floor: smallest variance in any direction, as a share of the mean variance of the training
+        data. random_state: seed of the conformal split.
+    Attributes:
+        classes_, rho_: (K,). means_: (K, D). covariances_: (K, D, D) or (K, D). guarantee_: what `coverage`
+        means
+            here, in one sentence.
+    Raises:
+        InputError: on `fit`, for parameters out of range, or too few samples for the guarantee asked.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> Z = np.concatenate([rng.normal(size=(400, 2)), rng.normal(size=(400, 2)) + 12])
+        >>> clf = EllipsoidClassifier(coverage=0.9, confidence=0.95).fit(Z, np.repeat([0, 1], 400))
+        >>> clf.predict([[0.0, 0.0]]).tolist(), bool(clf.radius([[0.0, 0.0]])[0] > 5.0)
+        ([0], True)
+    """
+
+    def __init__(
+        self,
+        coverage: float = 0.99,
+        *,
+        calibration: str = "gaussian",
+        metric: str = "mahalanobis",
+        confidence: float | None = None,
+        covariance: str = "full",
+        shrinkage: str | float = "ledoit-wolf",
+        calibration_share: float = 0.3,
+        variance_floor: float = 1e-6,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.coverage = coverage
+        self.calibration = calibration
+        self.metric = metric
+        self.confidence = confidence
+        self.covariance = covariance
+        self.shrinkage = shrinkage
+        self.calibration_share = calibration_share
+        self.variance_floor = variance_floor
+        self.random_state = random_state
+
+    def fit(self, Z: ArrayLike, y: ArrayLike) -> EllipsoidClassifier:
+        """Fit to latents Z (N, D) and labels y (N,)."""
+        z, labels = validated(self, Z, y)
+        check_classification_targets(labels)
+        self._check_parameters()
+        self.classes_, index = np.unique(labels, return_inverse=True)
+        floor = self.variance_floor * max(float(np.mean(np.var(z, axis=0))), 1e-300)
+        rng = check_random_state(self.random_state)
+        means: list[Array] = []
+        found: list[tuple[Array, float]] = []
+        held: list[tuple[Array, int]] = []
+        for k, name in enumerate(self.classes_):
+            own, rest = self._split(z[index == k], rng)
+            if len(own) < 2:
+                raise InputError(
+                    f"class {name!r} has {len(own)} sample to fit; a covariance needs at least 2 per class"
+                )
+            means.append(own.mean(axis=0))
+            one = estimate(own - means[-1], self.covariance, self.shrinkage, 1, floor, f"class {name!r}")
+            found.append((one.matrix, one.shrinkage))
+            held.append((rest, len(own)))
+        self.means_ = np.array(means)
+        self.covariances_ = np.array([matrix for matrix, _ in found])
+        factors = np.array([factor(matrix) for matrix in self.covariances_])
+        self.quadratics_ = Quadratics.build(factors, self.means_, np.zeros(len(means)))
+        self.rho_ = np.array([self._radius_of(k, held[k], found[k][1]) for k in range(len(means))])
+        self.distances_ = SignedDistances(self.quadratics_, self.rho_)
+        self.radii_ = QuadraticRadii(self.quadratics_)
+        self.guarantee_ = self._guarantee()
+        return self
+
+    def decision_function(self, Z: ArrayLike) -> Array:
+        """Minus the scores, (N, K): higher is better, argmax = `predict`. Two classes give two columns as
+        well.
+        """
+        lower, upper = self._bounds(self._check(Z))
+        return -0.5 * (lower + upper)
+
+    def predict(self, Z: ArrayLike) -> NDArray[Any]:
+        """Labels (N,)."""
+        best = np.argmax(self.decision_function(Z), axis=1)
+        return self.classes_[best]
+
+    def predict_proba(self, Z: ArrayLike) -> Array:
+        """Softmax of `decision_function`, (N, K): a ranking with the right argmax, not a calibrated
+        probability.
+        """
+        return softmax(self.decision_function(Z), axis=1)
+
+    def radius(self, Z: ArrayLike) -> Array:
+        """l2 radii (N,) within which the prediction cannot change, in latent units, rounded down."""
+        z = self._check(Z)
+        lower, upper = self._bounds(z)
+        best = np.argmin(lower + upper, axis=1)
+        if len(self.classes_) == 1:
+            return np.full(len(z), np.inf)
+        slope = self.quadratics_.lipschitz if self.metric == "mahalanobis" else np.ones(len(self.rho_))
+        gap = (lower - np.take_along_axis(upper, best[:, None], axis=1)) * (1.0 - 4.0 * UNIT)
+        margin = lipschitz_margin(gap, slope[best][:, None], slope[None, :])
+        margin[np.arange(len(z)), best] = np.inf
+        closed = margin.min(axis=1)
+        if self.metric == "mahalanobis" and np.all(self.rho_ == self.rho_[0]):
+            exact = self.radii_(z)
+            return np.where(exact.prediction == best, np.maximum(closed, exact.radius), closed)
+        return closed
+
+    def holds(self, Z: ArrayLike) -> NDArray[np.bool_]:
+        """Which ellipsoids hold each input: (N, K). A row without any is far from all the training data."""
+        z = self._check(Z)
+        lengths = self.quadratics_.scores(z)
+        return lengths <= self.rho_**2
+
+    def _bounds(self, z: Array) -> tuple[Array, Array]:
+        """Lower and upper bounds on the scores, (N, K) each."""
+        if self.metric == "distance":
+            return self.distances_(z)
+        squares, errors = self.quadratics_.bounded_scores(z)
+        lower = np.sqrt(np.maximum(squares - errors, 0.0)) * (1.0 - 4.0 * UNIT)
+        upper = np.sqrt(squares + errors) * (1.0 + 4.0 * UNIT)
+        return lower - self.rho_, upper - self.rho_
+
+    def _radius_of(self, k: int, held: tuple[Array, int], shrinkage: float) -> float:
+        rest, count = held
+        name = f"class {self.classes_[k]!r}"
+        share = None if self.confidence is None else (1.0 - self.confidence) / len(self.classes_)
+        if self.calibration == "conformal":
+            lengths = np.sqrt(self.quadratics_.scores(rest)[:, k])
+            return conformal_radius(lengths, self.coverage, share, name)
+        size = self.means_.shape[1]
+        if share is None:
+            return gaussian_radius(self.coverage, size)
+        return inflated_radius(self.coverage, size, count, shrinkage, share, name)
+
+    def _split(self, own: Array, rng: np.random.RandomState) -> tuple[Array, Array]:
+        if self.calibration != "conformal":
+            return own, own[:0]
+        order = rng.permutation(len(own))
+        kept = round(self.calibration_share * len(own))
+        return own[np.sort(order[kept:])], own[np.sort(order[:kept])]
+
+    def _guarantee(self) -> str:
+        law = "whatever its law" if self.calibration == "conformal" else "if its law is Gaussian"
+        each = f"each ellipsoid holds a new sample of its class with probability at least {self.coverage:g}, {law}"
+        if self.confidence is not None:
+            return f"With confidence {self.confidence:g} over the training data, {each}."
+        if self.calibration == "conformal":
+            return f"On average over the calibration data, {each}."
+        return f"If the fitted mean and covariance were the true ones, {each}."
+
+    def _check(self, Z: ArrayLike) -> Array:
+        check_is_fitted(self)
+        return validated(self, Z)[0]
+
+    def _check_parameters(self) -> None:
+        for name, value, options in (
+            ("calibration", self.calibration, ("gaussian", "conformal")),
+            ("metric", self.metric, ("mahalanobis", "distance")),
+            ("covariance", self.covariance, ("full", "diagonal")),
+        ):
+            if value not in options:
+                raise wrong_value(name, value, " or ".join(repr(option) for option in options))
+        for name, share in (
+            ("coverage", self.coverage),
+            ("calibration_share", self.calibration_share),
+            ("variance_floor", self.variance_floor),
+            ("confidence", 0.5 if self.confidence is None else self.confidence),
+        ):
+            if not 0.0 < share < 1.0:
+                raise wrong_value(name, share, "a number strictly between 0 and 1")
+        if self.confidence is not None and self.calibration == "gaussian" and self.covariance == "diagonal":
+            raise wrong_value(
+                "confidence", self.confidence, 'None for covariance="diagonal" by the Gaussian rule'
+            )
