@@ -116,7 +116,7 @@ def test_the_folded_classifier_answers_like_the_pipeline_over_dataframes(
     table = small(parts[0], 4_000)
     frame = table.frame().astype(dict.fromkeys(NUMERIC, "float64"))
     assert tuple(frame.columns) == COLUMNS
-    pipeline = adult.pipeline(table).fit(frame, table.income)
+    pipeline = adult.pipeline(table, {**adult.SETTINGS, "penalty": 1.0}).fit(frame, table.income)
     folded = fold(pipeline[-1].coef_, float(pipeline[-1].intercept_[0]), len(NUMERIC), table.arities)
     known = dict(zip(CATEGORICAL, table.categories, strict=True))
     schema = TableSchema.fit(frame, categories=known)
@@ -130,7 +130,6 @@ def test_the_folded_classifier_answers_like_the_pipeline_over_dataframes(
         values = noise.check({name: channel[row] for name, channel in inputs.items()})
         batch = {name: noise[name].sample(values[name], generator, 300) for name in noise}
         score = folded.score(batch)
-        assert 0 < np.mean(score > 0) < 1 or row != 0
         agree = np.asarray(whole(batch)) == folded(batch)
         assert np.all(agree | (np.abs(score) < 1e-9))
         differing += np.count_nonzero(folded(batch) != folded(batch)[0])

@@ -167,7 +167,7 @@ def model(
     progress: Progress | None = None,
     settings: Mapping[str, Any] = SETTINGS,
 ) -> AgreementNet:
-    """The trained network, from the cache when nothing changed; else trained in about 15 s on one core."""
+    """The trained network, from the cache when nothing changed; else trained in about 12 s on one core."""
     data = digit_images.load()
 
     def train(network: AgreementNet, report: Callable[[float], None]) -> None:
