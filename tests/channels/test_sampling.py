@@ -105,6 +105,8 @@ def test_gaussian_noise_is_normal_in_the_units_of_the_input(dtype: str) -> None:
     noise = (channel.sample(clean, random(), DRAWS).astype(np.float64) - clean) / 0.25
     for column in noise.T:
         assert stats.kstest(column, "norm").pvalue > FALSE_ALARM
+        squares = float(np.sum(column**2))
+        assert FALSE_ALARM / 2 < stats.chi2.cdf(squares, DRAWS) < 1 - FALSE_ALARM / 2
     assert abs(float(np.mean(noise[:, 0] * noise[:, 1]))) < 5 / math.sqrt(DRAWS)
 
 

@@ -92,6 +92,12 @@ def test_whole_numbers_are_rounded_and_clipped_not_wrapped() -> None:
     assert wild["long"].iloc[1] > 2**62
 
 
+def test_whole_numbers_are_rounded_to_the_nearest() -> None:
+    frame = pd.DataFrame({"count": [-10, 10]})  # mean 0, scale 10
+    noised = TableSchema.fit(frame).decode({"numeric": np.array([[0.06], [-0.06], [0.04]])})
+    assert noised["count"].tolist() == [1, -1, 0]
+
+
 def test_only_numbers_or_only_categories() -> None:
     numbers = TableSchema.fit(pd.DataFrame({"a": [1.0, 2.0]}))
     assert list(numbers.smoothing(1.0, 0.5)) == ["numeric"]

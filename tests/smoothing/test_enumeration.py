@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import ironbound as ib
+from ironbound import laws
 from ironbound.channels import AbstractChannel
-from ironbound.smoothing.goal import Attack, Level
+from ironbound.smoothing.goal import Attack, Level, Options
 from ironbound.threats import FieldsL0, Threat, TokenL0
 
 Outcome = tuple[int, ...]
@@ -196,6 +197,24 @@ def test_sampled_certificates_of_the_worst_bases_hold(name: str) -> None:
                     assert won > HALF
                     certified += world.distance(x) > 0
     assert certified
+
+
+def test_no_larger_budget_is_ever_claimed_at_a_larger_shift() -> None:
+    """Also where the laws are out of order (by rounding, in practice): the smaller shift, proved anew."""
+    weak, strong = laws.mask(1, 0.95), laws.mask(1, 0.9)
+    options = [Options((("t", d),), (law,)) for d, law in enumerate((weak, strong, weak))]
+    for level in (Level(0.99, 0.5), Level(0.99, None, 0.02)):
+        first, second, third = Attack(tuple(options), True).claims(level)
+        assert first.mu is not None
+        assert second.mu is not None
+        assert first.mu > second.mu == third.mu
+        joined = laws.compose(weak, laws.gaussian(second.mu))
+        needed = 0.5
+        if level.rival is not None:
+            needed = joined.upper_dual(third.rival_witnesses[0], level.rival)
+        assert joined.dual(third.witnesses[0], level.p) > needed
+    lost = Attack((Options((("t", 0),), (laws.mask(1, 0.4),)), *options[1:]), True).claims(Level(0.99, 0.5))
+    assert [claim.mu for claim in lost] == [None, None, None]
 
 
 def test_the_joint_radius_is_tight_for_the_worst_joint_base() -> None:
