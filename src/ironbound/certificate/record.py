@@ -221,7 +221,9 @@ def _certificate(data: Any, *, derived: bool) -> Certificate:
 def _same(shown: Any, value: Any) -> bool:
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value)
-        named = cast("dict[str, Any]", shown) if isinstance(shown, dict) else {}
+        if not isinstance(shown, dict):
+            return False
+        named = cast("dict[str, Any]", shown)
         return set(named) == set(items) and all(_same(named[name], item) for name, item in items.items())
     return shown == value and not isinstance(shown, bool)
 
@@ -236,14 +238,14 @@ def _whole(name: str, amount: Any) -> int:
         number = int(amount) if float(amount).is_integer() else operator.index(amount)
     except (TypeError, ValueError, OverflowError):
         raise wrong_value(name, amount, "a whole number of changes") from None
-    if number < 0 or isinstance(amount, bool):
+    if number < 0 or isinstance(amount, bool | str):
         raise wrong_value(name, amount, "a whole number of changes, 0 or more")
     return number
 
 
 def _length(name: str, amount: Any) -> float:
     try:
-        number = math.nan if isinstance(amount, bool) else float(amount)
+        number = math.nan if isinstance(amount, bool | str) else float(amount)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not number >= 0:

@@ -53,24 +53,23 @@ def _powers(evidence: SmoothingEvidence, names: dict[str, str]) -> str:
     for record in evidence.channels:
         if not record.attacked:
             continue
-        name = repr(record.channel)
+        channel = repr(record.channel)
         if isinstance(record, GaussianNoise):
-            size = f"R * {record.sigma!r}" if several else "R"
-            moved.append(f"shifts {name} by a 2-norm of at most {size} ({_unit(record)})")
-        elif isinstance(record, CategoricalNoise):
-            moved.append(
-                f"changes at most {names[record.channel]} of the {len(record.arities)} fields of {name}"
-            )
-        else:
-            tokens = f"replaces at most {names[record.channel]} of the {record['length']} tokens of {name}"
-            if isinstance(record, ReplacementNoise):
-                what = "any token" if record.attacker == "open" else "tokens of the noise alphabet"
-                tokens += f" by {what}"
-            moved.append(tokens)
+            size = f"r({record.channel})" if several else "R"
+            moved.append(f"shifts {channel} by a 2-norm of at most {size} ({_unit(record)})")
+            continue
+        d = names[record.channel]
+        if isinstance(record, CategoricalNoise):
+            moved.append(f"changes at most {d} of the {len(record.arities)} fields of {channel}")
+            continue
+        tokens = f"replaces at most {d} of the {record['length']} tokens of {channel}"
+        if isinstance(record, ReplacementNoise):
+            tokens += " by any token" if record.attacker == "open" else " by tokens of the noise alphabet"
+        moved.append(tokens)
     if not moved:
         return "changes nothing"
-    text = " and ".join(moved)
-    return text + (", the squares of the shares of R summing to at most R squared" if several else "")
+    ball = " + ".join(f"(r({name})/{sigma!r})^2" for name, sigma in evidence.scales().items())
+    return " and ".join(moved) + (f", with {ball} at most R^2" if several else "")
 
 
 def _unit(record: GaussianNoise) -> str:
@@ -86,7 +85,8 @@ def _frontier(certificate: Certificate, evidence: SmoothingEvidence) -> str:
     lost = [_budget(claim, names) for claim in certificate.claims if claim.mu is None]
     if len(names) == 1 and len(lost) > 1:
         lost = [f"any larger d up to {certificate.claims[-1].budget[0][1]}"]
-    text = ", where " + "; ".join(proved) if proved else ""
+    link = ", where " if scales else ", for "
+    text = link + "; ".join(proved) if proved else ""
     return text + (f"; not certified: {'; '.join(lost)}" if lost else "")
 
 

@@ -43,20 +43,29 @@ def exceeds(left: Callable[[], arb], right: Callable[[], arb], *, bits: int = FI
 
 
 def floor_float(value: Callable[[], arb], figure: str, *, bits: int = FIRST_BITS) -> tuple[float, bool]:
-    """A real number rounded down to a float (to within one step), and whether it is certainly > 0.
+    """The largest float not above a real number, and whether that number is certainly > 0.
+
+    A number that is a float itself and is not computed exactly stays undecided; then it is that float, or
+    will always be taken for it.
 
     Raises:
-        InvalidCertificate: not resolved at the largest precision.
+        InvalidCertificate: not resolved to 64 bits at the largest precision.
+
+    Example:
+        >>> floor_float(lambda: arb(1) / 3, "a third") == (1 / 3, True)
+        True
     """
+    nearest: tuple[float, bool] | None = None
     while bits <= LAST_BITS:
         with ctx.workprec(bits):
             ball = value()
             if ball.is_finite() and (ball.rel_accuracy_bits() > 64 or ball.is_exact()):
-                return _below(ball), bool(ball > 0)
+                middle = float(ball.mid())
+                for floor in (middle, math.nextafter(middle, -math.inf)):
+                    if ball >= arb(floor) and ball < arb(math.nextafter(floor, math.inf)):
+                        return floor, bool(ball > 0)
+                nearest = middle, bool(ball > 0)
         bits *= 2
-    raise refuse(figure, "a bound that stays undecided", f"decided within {LAST_BITS} bits")
-
-
-def _below(ball: arb) -> float:
-    nearest = float(ball.mid())
-    return nearest if ball >= arb(nearest) else math.nextafter(nearest, -math.inf)
+    if nearest is None:
+        raise refuse(figure, "a bound that stays undecided", f"decided within {LAST_BITS} bits")
+    return nearest

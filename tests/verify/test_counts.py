@@ -1,0 +1,123 @@
+"""Bounds from counts: exactly the float that 40-digit arithmetic gives, and nothing beside it."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath as mp
+import pytest
+from flint import arb, ctx
+from handmade import beta_mixture, clopper_pearson, exact, tail
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ironbound.certificate import Estimate
+from ironbound.errors import InvalidCertificate
+from ironbound.verify.counts import check_estimate, log_mixture, upper_tail
+
+COUNTS = [(0, 1), (1, 1), (1, 2), (3, 7), (99, 100), (100, 100), (1, 1000), (100, 200), (9970, 10_000)]
+
+
+def accepted(estimate: Estimate) -> bool:
+    try:
+        check_estimate(estimate, "estimate")
+    except InvalidCertificate as error:
+        return "estimate.bound must be" not in str(error)
+    return True
+
+
+@pytest.mark.parametrize(("k", "n"), COUNTS)
+@pytest.mark.parametrize("alpha", [0.01, 1e-6, 0.5])
+@pytest.mark.parametrize("side", ["lower", "upper"])
+def test_clopper_pearson_is_accepted_only_to_the_last_digit(k: int, n: int, alpha: float, side: str) -> None:
+    right = clopper_pearson(k, n, alpha, side)
+    assert accepted(Estimate(0, side, k, n, alpha, right))  # type: ignore[arg-type]
+    for wrong in (math.nextafter(right, 2.0), math.nextafter(right, -1.0), right * 0.9, right * 0.9 + 0.1):
+        if 0.0 <= wrong <= 1.0 and wrong != right:
+            assert not accepted(Estimate(0, side, k, n, alpha, wrong)), wrong  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "alpha", "bound"), [(1, 1, 0.25, 0.25), (2, 3, 0.5, 0.5), (10, 10, 2.0**-10, 0.5)]
+)
+def test_a_tie_with_alpha_counts_as_rejected(k: int, n: int, alpha: float, bound: float) -> None:
+    assert accepted(Estimate(0, "lower", k, n, alpha, bound))
+    assert accepted(Estimate(0, "upper", n - k, n, alpha, 1.0 - bound))
+    assert not accepted(Estimate(0, "lower", k, n, alpha, math.nextafter(bound, 0.0)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_the_tail_agrees_with_a_40_digit_sum(data: st.DataObject) -> None:
+    n = data.draw(st.integers(1, 400))
+    k = data.draw(st.integers(1, n))
+    p = data.draw(st.floats(1e-3, 1 - 1e-3))
+    expected = tail(k, n, exact(p))
+    with ctx.workprec(256):
+        found = upper_tail(k, n, arb(p))
+        error = abs(mp.mpf(found.mid().str(60, radius=False)) - expected)
+    assert error <= expected * mp.mpf(10) ** -25 + mp.mpf(10) ** -36  # 40 digits, less what 1 - sum loses
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 1), (60, 64), (64, 64), (20, 200), (1998, 2000)])
+@pytest.mark.parametrize("alpha", [0.01, 0.3])
+def test_the_flat_mixture_is_accepted_only_to_the_last_digit(k: int, n: int, alpha: float) -> None:
+    right = beta_mixture(k, n, alpha)
+    flat = (1.0, 1.0)
+    assert accepted(Estimate(0, "lower", k, n, alpha, right, "beta_mixture", flat))
+    for wrong in (math.nextafter(right, 1.0), math.nextafter(right, 0.0), right * 1.01):
+        assert not accepted(Estimate(0, "lower", k, n, alpha, wrong, "beta_mixture", flat))
+    right = beta_mixture(n - k, n, alpha, "upper")
+    assert accepted(Estimate(0, "upper", n - k, n, alpha, right, "beta_mixture", flat))
+    for wrong in (math.nextafter(right, 1.0), math.nextafter(right, 0.0), right * 0.99):
+        assert wrong == right or not accepted(
+            Estimate(0, "upper", n - k, n, alpha, wrong, "beta_mixture", flat)
+        )
+
+
+@pytest.mark.parametrize(("k", "n", "p"), [(3, 5, 0.2), (60, 64, 0.75), (1, 9, 0.01)])
+@pytest.mark.parametrize("prior", [(0.5, 0.5), (2.0, 1.0), (0.3, 3.0)])
+def test_the_martingale_is_the_defining_integral(
+    k: int, n: int, p: float, prior: tuple[float, float]
+) -> None:
+    a, b = (mp.mpf(x) for x in prior)
+    p0, start = exact(p), mp.asin(mp.sqrt(exact(p)))
+
+    def ratio(angle: mp.mpf) -> mp.mpf:  # x = sin^2 takes the ends of the Beta density away
+        x, y = mp.sin(angle) ** 2, mp.cos(angle) ** 2
+        return (x / p0) ** k * (y / (1 - p0)) ** (n - k) * x ** (a - 0.5) * y ** (b - 0.5)
+
+    def weight(angle: mp.mpf) -> mp.mpf:
+        return mp.sin(angle) ** (2 * a - 1) * mp.cos(angle) ** (2 * b - 1)
+
+    points = [start, (start + mp.pi / 2) / 2, mp.pi / 2]
+    expected = mp.quad(ratio, points) / mp.quad(weight, points)
+    with ctx.workprec(128):
+        found = float(log_mixture(k, n, arb(p), *prior).exp())
+    assert abs(found / float(expected) - 1) < 1e-8
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"trials": 0}, "trials must be between 1"),
+        ({"successes": 11}, "successes must be between 0 and the 10 trials"),
+        ({"successes": -1}, "successes must be"),
+        ({"alpha": 0.0}, "alpha must be"),
+        ({"alpha": 1.0}, "alpha must be"),
+        ({"bound": -0.1}, "bound must be a probability"),
+        ({"bound": 1.5}, "bound must be a probability"),
+        ({"prior": (1.0, 1.0)}, "prior must be null"),
+        ({"rule": "beta_mixture"}, "prior must be two shapes"),
+        ({"rule": "beta_mixture", "prior": (0.0, 1.0)}, "prior must be two shapes"),
+        ({"side": "upper"}, "bound must be a larger number"),
+        ({"successes": 8}, "bound must be a smaller number"),
+        ({"successes": 10}, "bound must be the largest float"),
+    ],
+)
+def test_what_is_out_of_range_is_named(change: dict[str, object], says: str) -> None:
+    right = Estimate(0, "lower", 9, 10, 0.01, clopper_pearson(9, 10, 0.01, "lower"))
+    check_estimate(right, "e")
+    wrong = {name: getattr(right, name) for name in right.__dataclass_fields__} | change
+    with pytest.raises(InvalidCertificate, match=says):
+        check_estimate(Estimate(**wrong), "e")  # type: ignore[arg-type]

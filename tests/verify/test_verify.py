@@ -1,0 +1,240 @@
+"""The checker as a whole: accepts what is right, quickly, shares no code, and other kinds can join."""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from handmade import ALL, IMAGE, certificate, closed, estimates, law
+
+import ironbound.verify
+from ironbound import verify
+from ironbound.certificate import Certificate, Claim, Evidence, SmoothingEvidence, kinds, register
+from ironbound.errors import InvalidCertificate
+from ironbound.verify import general
+
+ROOM = Path(ironbound.verify.__file__).parent
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_right_certificates_are_accepted(name: str) -> None:
+    made = ALL[name]()
+    made.verify()
+    Certificate.from_json(made.to_json()).verify()
+
+
+@pytest.mark.parametrize("path", sorted(ROOM.glob("*.py")), ids=lambda p: p.name)
+def test_it_imports_records_errors_and_ball_arithmetic_only(path: Path) -> None:
+    allowed = {"ironbound.certificate", "ironbound.errors", "ironbound.verify", "flint"}
+    standard = {
+        "__future__",
+        "collections",
+        "dataclasses",
+        "fractions",
+        "functools",
+        "itertools",
+        "math",
+        "typing",
+    }
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            names = [node.module or ""]
+        for name in names:
+            fine = any(name == room or name.startswith(room + ".") for room in allowed)
+            assert fine or name.split(".")[0] in standard, f"{path.name}:{node.lineno} imports {name}"
+        assert not (isinstance(node, ast.Name) and node.id in {"__import__", "import_module", "eval", "exec"})
+
+
+def test_nine_budgets_are_checked_within_20_ms() -> None:
+    beta, symbols = 0.25, 32_000
+    made = certificate(
+        [
+            IMAGE,
+            {"channel": "tokens", "noise": "uniform_replacement", "beta": beta, "alphabet": symbols}
+            | {"length": 64, "threat": "token_l0", "max_d": 4, "attacker": "closed"},
+        ],
+        lambda d: [law(*[closed(symbols, beta)] * d)],
+        threshold=1e-9,
+        bounds=estimates((4, 9996), 10_000, 0.01, "threshold"),
+        selection=(0, 100),
+    )
+    made.verify()
+    best = min(_timed(made) for _ in range(5))
+    assert best < 0.02, f"{best * 1e3:.1f} ms"
+
+
+def _timed(made: Certificate) -> float:
+    start = time.perf_counter()
+    made.verify()
+    return time.perf_counter() - start
+
+
+def test_claims_must_be_exactly_the_budgets_and_shrink() -> None:
+    made = ALL["image_and_tokens"]()
+    zero, one, two = made.claims
+    for claims, says in (
+        ((zero, one), "claims must be 3 distinct ones"),
+        ((zero, one, one), "claims must be 3 distinct ones"),
+        ((zero, one, two, replace(two, budget=(("tokens", 3),))), "claims must be 3 distinct ones"),
+        ((zero, one, replace(two, budget=(("tokens", 3),))), "claims must be complete"),
+        ((zero, replace(two, budget=one.budget), replace(one, budget=two.budget)), "mu at budget"),
+        ((replace(one, budget=zero.budget), replace(zero, budget=one.budget), two), "no larger than with"),
+    ):
+        with pytest.raises(InvalidCertificate, match=says):
+            _refingerprinted(replace(made, claims=claims)).verify()
+
+
+def test_the_order_of_claims_is_free() -> None:
+    made = ALL["image_and_tokens"]()
+    _refingerprinted(replace(made, claims=made.claims[::-1])).verify()
+
+
+def _refingerprinted(made: Certificate) -> Certificate:
+    return replace(made, fingerprint=made.expected_fingerprint())
+
+
+def _with_evidence(made: Certificate, **changes: object) -> Certificate:
+    assert isinstance(made.evidence, SmoothingEvidence)
+    return _refingerprinted(replace(made, evidence=replace(made.evidence, **changes)))  # type: ignore[arg-type]
+
+
+def test_stopping_early_needs_a_bound_that_allows_it() -> None:
+    made = _with_evidence(ALL["image_and_tokens"](), stop="target")
+    with pytest.raises(InvalidCertificate, match="stop by 'target' need a bound valid at any time"):
+        made.verify()
+
+
+def test_rivals_need_a_bound_each() -> None:
+    made = ALL["fields_of_ten"]()
+    assert isinstance(made.evidence, SmoothingEvidence)
+    first, second, third = made.evidence.estimates
+    for wrong, says in (
+        ((first, second), "2 estimates"),
+        ((first, second, second), "one for each class"),
+        ((first, second, first), r"estimates\[2\].side must be 'upper'"),
+        ((first, second, replace(third, label=3)), r"estimates\[2\].label must be a class in 0..2"),
+    ):
+        with pytest.raises(InvalidCertificate, match=says):
+            _with_evidence(made, estimates=wrong).verify()
+
+
+def test_with_three_classes_a_threshold_below_a_half_excludes_no_rival() -> None:
+    made = ALL["fields_of_ten"]()
+    assert isinstance(made.evidence, SmoothingEvidence)
+    forged = _with_evidence(
+        made, form="threshold", threshold=0.4, estimates=(replace(made.evidence.estimates[0]),)
+    )
+    with pytest.raises(InvalidCertificate, match="1/2 or more for more than two classes"):
+        forged.verify()
+
+
+def test_more_votes_than_draws_are_refused() -> None:
+    made = ALL["fields_of_ten"]()
+    assert isinstance(made.evidence, SmoothingEvidence)
+    first, second, third = made.evidence.estimates
+    from handmade import clopper_pearson
+
+    k = 100
+    crowded = replace(third, successes=k, bound=clopper_pearson(k, 2000, third.alpha, "upper"))
+    with pytest.raises(InvalidCertificate, match="must be at most 2000 in all"):
+        _with_evidence(made, estimates=(first, second, crowded)).verify()
+
+
+@pytest.mark.parametrize(
+    ("place", "change", "says"),
+    [
+        (0, {"sigma": 0.0}, "sigma must be a standard deviation"),
+        (0, {"low": 2.0}, "low must be below high"),
+        (0, {"channel": "tokens"}, "names of evidence.channels must be distinct"),
+        (0, {"channel": "zebra"}, "names of evidence.channels must be distinct, sorted"),
+        (1, {"beta": 0.0}, "beta must be a rate"),
+        (1, {"beta": 1.5}, "beta must be a rate"),
+        (1, {"alphabet": 1}, "alphabet must be between 2"),
+        (1, {"length": 1}, "max_d must be between 0 and 1"),
+        (1, {"outside": 17}, "outside must be between 0 and 16"),
+        (1, {"max_d": None}, "max_d must be between|claims must be 1"),
+        (1, {"max_d": -1}, "max_d of tokens must be 0 or more|must be"),
+        (1, {"max_d": 10**12}, "claims must be"),
+        (1, {"attacker": None}, "attacker must be 'closed' or 'open'"),
+    ],
+)
+def test_noise_out_of_range_is_refused(place: int, change: dict[str, object], says: str) -> None:
+    made = ALL["image_and_tokens"]()
+    assert isinstance(made.evidence, SmoothingEvidence)
+    channels = list(made.evidence.channels)
+    channels[place] = replace(channels[place], **change)  # type: ignore[type-var]
+    with pytest.raises(InvalidCertificate, match=says):
+        _with_evidence(made, channels=tuple(channels)).verify()
+
+
+@dataclass(frozen=True)
+class Halves(Evidence):
+    """A toy kind: the claim is that mu is half of a stored number."""
+
+    number: float
+    method: ClassVar[str] = "halves"
+
+    def channels(self) -> tuple[str, ...]:
+        return self.channel_names()
+
+    def channel_names(self) -> tuple[str, ...]:
+        return ("z",)
+
+    def scales(self) -> dict[str, float]:
+        return {"z": 1.0}
+
+    def budgets(self) -> dict[str, int]:
+        return {}
+
+    def ledger(self) -> dict[str, float]:
+        return {}
+
+    def sentence(self, certificate: Certificate) -> str:
+        return "Half of it."
+
+
+@pytest.fixture
+def halves() -> Iterator[None]:
+    def check(made: Certificate) -> None:
+        assert isinstance(made.evidence, Halves)
+        if made.claims[0].mu != made.evidence.number / 2:
+            raise InvalidCertificate("mu must be half")
+
+    register(Halves)
+    verify.register("halves", verify.Checker(check, lambda made, index: None))
+    yield
+    del kinds._KINDS["halves"]
+    del general._CHECKERS["halves"]
+
+
+@pytest.mark.usefixtures("halves")
+def test_another_kind_joins_without_touching_this_one() -> None:
+    figures = {
+        "input_id": "1",
+        "method": "halves",
+        "num_classes": 2,
+        "prediction": 0,
+        "alpha": 0.0,
+        "samples": 0,
+    }
+    made = Certificate.build(**figures, claims=(Claim((), 2.0),), evidence=Halves(4.0))
+    again = Certificate.from_json(made.to_json())
+    again.verify()
+    assert again == made
+    assert again.covers(z=1.99)
+    assert again.frontier[0] == pytest.approx(2.0)
+    with pytest.raises(InvalidCertificate, match="half"):
+        Certificate.build(**figures, claims=(Claim((), 2.5),), evidence=Halves(4.0)).verify()
+    with pytest.raises(InvalidCertificate, match="evidence must be of method 'smoothing'"):
+        verify.verify(replace(made, method="smoothing"))
+    with pytest.raises(ValueError, match="already has a checker"):
+        verify.register("halves", verify.Checker(lambda made: None, lambda made, index: None))
