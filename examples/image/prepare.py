@@ -19,10 +19,10 @@ SIGMA = 0.3
 def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    digits = load_digits()
-    order = np.random.default_rng(0).permutation(len(digits.target))
-    grey = np.rint(digits.images[order] / 16 * 255).astype(np.uint8)
-    labels = torch.from_numpy(digits.target[order])
+    pixels, digits = map(np.asarray, load_digits(return_X_y=True))
+    order = np.random.default_rng(0).permutation(len(digits))
+    grey = np.rint(pixels[order].reshape(-1, 8, 8) / 16 * 255).astype(np.uint8)
+    labels = torch.from_numpy(digits[order])
 
     shutil.rmtree(HERE / "images", ignore_errors=True)
     for i in range(60):
@@ -33,7 +33,7 @@ def main() -> None:
     images = torch.from_numpy(grey[60:]).float()[:, None] / 255
     network = Net()
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
-    for _ in range(600):
+    for _ in range(300):
         chosen = torch.randint(len(images), (256,))
         noisy = images[chosen] + SIGMA * torch.randn(256, 1, 8, 8)
         loss = torch.nn.functional.cross_entropy(network(noisy), labels[60:][chosen])

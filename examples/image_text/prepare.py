@@ -34,9 +34,9 @@ def main() -> None:
     generator = np.random.default_rng(0)
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    data = load_digits()
-    chosen = generator.permutation(np.flatnonzero(data.target < 2))
-    pictures, digits = (data.images[chosen] / 16).astype(np.float32), data.target[chosen]
+    pixels, shown = map(np.asarray, load_digits(return_X_y=True))
+    chosen = generator.permutation(np.flatnonzero(shown < 2))
+    pictures, digits = (pixels[chosen].reshape(-1, 8, 8) / 16).astype(np.float32), shown[chosen]
     image, tokens, fits = captioned(pictures[:TEST], digits[:TEST], generator)
     np.savez_compressed(HERE / "pairs.npz", image=image, tokens=tokens, fits=fits)
 
@@ -45,7 +45,7 @@ def main() -> None:
     x, t, y = map(torch.from_numpy, many)
     network = Net()
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
-    for _ in range(500):
+    for _ in range(300):
         batch = torch.randint(len(y), (256,))
         noisy = x[batch] + SIGMA * torch.randn(256, 8, 8)
         replaced = torch.rand(256, LENGTH) < BETA

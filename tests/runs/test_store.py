@@ -82,8 +82,8 @@ def test_creating_over_an_existing_file_is_refused(path: Path) -> None:
 
 def filled(path: Path) -> bytes:
     with Store.create(path, {"seed": 0}, {}) as store:
-        for i in range(200):
-            store.add(row(i))
+        for i in range(20):
+            store.add(row(i, reason="long " * 500))
     return path.read_bytes()
 
 

@@ -149,7 +149,7 @@ def _statistics(values: Mapping[str, Any]) -> Statistics:
     try:
         return Statistics.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigError(explain(error, Statistics, "statistics")) from None
+        raise ConfigError(explain(error, Statistics, "", "statistics")) from None
 
 
 def _refuse_hopeless(statistics: Statistics, problem: Problem, total: int) -> None:

@@ -10,12 +10,19 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 
-def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
-    """All findings of `error`, one a line, for a document that should have been a `model`."""
+def explain(error: ValidationError, model: type[BaseModel], source: str, table: str = "") -> str:
+    """All findings of `error`, one a line.
+
+    Args:
+        error: what pydantic found.
+        model: what the document, or the table `table` of it, should have been.
+        source: file name to begin each line with; "" for values that come from no file.
+    """
     lines: list[str] = []
     for finding in error.errors(include_url=False):
-        path, annotation = _walk(finding["loc"], model)
-        lines.append(f"{source}: {_sentence(finding, path, annotation)}")
+        inner, annotation = _walk(finding["loc"], model)
+        path = ".".join(part for part in (table, inner) if part)
+        lines.append((f"{source}: " if source else "") + _sentence(finding, path, annotation))
     return "\n".join(dict.fromkeys(lines))
 
 

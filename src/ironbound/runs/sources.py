@@ -105,10 +105,10 @@ def table_examples(
 def npz_examples(table: NpzData, path: Path, classes: Classes) -> tuple[Example, ...]:
     """Arrays of an NPZ file, split along the first axis. Pickled objects are refused."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise ConfigError(f"{path}: is a single array; save it with numpy.savez")
-        with loaded as archive:
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ConfigError(f"{path}: is a single array; save it with numpy.savez")
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise ConfigError(f"{path}: cannot be read as NPZ: {_one_line(error)}") from None
