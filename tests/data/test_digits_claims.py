@@ -11,7 +11,6 @@ import torch
 
 from ironbound.channels import Gaussian, Smoothing, UniformReplacement
 from ironbound.data import Problem, claims, digit_images, digits_claims
-from ironbound.models.torch import TorchClassifier
 from ironbound.smoothing import SmoothedClassifier
 from ironbound.threats import L2, Threat
 
@@ -140,6 +139,14 @@ def test_the_scores_follow_bayes_rule() -> None:
     assert false == pytest.approx(1 - same, rel=1e-5)
 
 
+def test_the_classifier_leaves_the_number_of_threads_alone(problem: Problem) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    problem.base({"image": torch.zeros(1, 8, 8), "tokens": torch.zeros(1, 16, dtype=torch.int64)})
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(threads)
+
+
 def certified(problem: Problem, base: Any, smoothing: Smoothing, threat: Threat, rows: int) -> list[Any]:
     model = SmoothedClassifier(base, smoothing, 2)
     inputs = [(e.id, {name: e.inputs[name] for name in smoothing}) for e in problem.examples[:rows]]
@@ -148,7 +155,7 @@ def certified(problem: Problem, base: Any, smoothing: Smoothing, threat: Threat,
 
 def test_an_image_only_certificate_is_no_better_than_a_coin(problem: Problem) -> None:
     """Without the text, a pair and its twin with the opposite label get the same answer, proved or not."""
-    network: TorchClassifier = problem.base  # type: ignore[assignment]
+    network = problem.base
     blind = claims.write(range(10), np.random.default_rng(0))
 
     def base(batch: dict[str, np.ndarray]) -> np.ndarray:
@@ -170,7 +177,7 @@ def test_an_image_only_certificate_is_no_better_than_a_coin(problem: Problem) ->
 
 def test_a_text_only_certificate_is_no_better_than_a_coin(problem: Problem) -> None:
     """Whatever is proved from the words alone holds for true and false claims of a digit alike."""
-    network: TorchClassifier = problem.base  # type: ignore[assignment]
+    network = problem.base
     data = digit_images.load()
     faces = np.stack([data.test[data.test_digits == digit][0] for digit in range(10)])
 

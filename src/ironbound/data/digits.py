@@ -14,7 +14,7 @@ from ironbound.channels import Gaussian, Smoothing
 from ironbound.data import digit_images, tasks
 from ironbound.data.problem import Example, Problem
 from ironbound.data.registry import arrays_digest
-from ironbound.data.training import Progress, network_digest, trained
+from ironbound.data.training import OneThread, Progress, network_digest, trained
 from ironbound.models.torch import TorchClassifier
 from ironbound.threats import L2, Threat
 
@@ -109,7 +109,7 @@ def load(*, cache: Path | str | None = None, progress: Progress | None = None) -
     )
     return Problem(
         name=NAME,
-        base=TorchClassifier(network, arguments=("image",)),
+        base=OneThread(TorchClassifier(network, arguments=("image",))),
         smoothing=Smoothing(image=Gaussian(SIGMA, low=0.0, high=1.0, unit=digit_images.UNIT)),
         threat=Threat(image=L2()),
         num_classes=10,
