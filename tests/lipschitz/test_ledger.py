@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from lipschitz_search import largest_ratio
 from torch import Tensor, nn
 
 from ironbound.errors import InputError
@@ -66,24 +67,6 @@ def _fitted(layer: nn.BatchNorm2d) -> nn.BatchNorm2d:
         layer.running_var.copy_(torch.tensor([0.3, 2.0, 1.0]))  # pyright: ignore[reportOptionalMemberAccess]
         layer.weight.copy_(torch.tensor([0.5, -4.0, 1.0]))
     return layer
-
-
-def largest_ratio(module: nn.Module, shape: Shape, starts: int = 32, steps: int = 150) -> float:
-    """Gradient ascent on |f(x) - f(y)| / |x - y| from many starts, near and far apart."""
-    generator = torch.Generator().manual_seed(0)
-    spread = torch.logspace(-2, 1, starts, dtype=torch.float64).reshape(-1, *([1] * len(shape)))
-    x = (torch.randn(starts, *shape, generator=generator, dtype=torch.float64) * 2).requires_grad_(True)
-    shift = torch.randn(starts, *shape, generator=generator, dtype=torch.float64) * spread
-    shift.requires_grad_(True)
-    optimiser = torch.optim.Adam([x, shift], lr=0.05)
-    best = 0.0
-    for _ in range(steps):
-        ratio = (module(x + shift) - module(x)).flatten(1).norm(dim=1) / shift.flatten(1).norm(dim=1)
-        best = max(best, float(torch.nan_to_num(ratio.detach()).max()))
-        optimiser.zero_grad()
-        (-ratio.clamp_min(1e-12).log().sum()).backward()
-        optimiser.step()
-    return best
 
 
 @pytest.mark.parametrize(("name", "build", "shape", "share"), CASES, ids=[c[0] for c in CASES])

@@ -1,26 +1,58 @@
-"""Lipschitz networks: norm bounds that are upper bounds, and the ledger that multiplies them.
+"""Lipschitz networks: layers with a norm that is true, and the ledger that multiplies them.
+
+    norms, kernels   upper bounds of operator norms
+    ledger, rules    the bound of a whole network, with its derivation
+    spectral, orthogonal, groupsort, frequency, projection, rani, gate, plumbing   the layers
+    noise            the internal randomness, passed in
+    plain            export to plain torch layers
 
 Source: Dhar et al., HyCAS, ICLR 2026 (arXiv 2605.01519); corrections in math notes "Lipschitz".
 """
 
 from ironbound.lipschitz import rules as _rules  # registers the rules of the common layers
+from ironbound.lipschitz.frequency import LowPassDCT
+from ironbound.lipschitz.gate import ConvexResidual, StreamGate, Streams
+from ironbound.lipschitz.groupsort import GroupSort
+from ironbound.lipschitz.kernels import torus_norm_bound
 from ironbound.lipschitz.ledger import LipschitzBound, Step, bound, rule
+from ironbound.lipschitz.noise import Noise
 from ironbound.lipschitz.norms import (
     aol_scale,
     conv2d_norm_bound,
     dense_norm_bound,
     gram_norm_bound,
 )
+from ironbound.lipschitz.orthogonal import OrthogonalMix
+from ironbound.lipschitz.plain import export_plain
+from ironbound.lipschitz.plumbing import PixelSum, Scale
+from ironbound.lipschitz.projection import RandomProjectionConv2d
+from ironbound.lipschitz.rani import RANI
+from ironbound.lipschitz.spectral import SpectralConv2d, SpectralLinear
 
 __all__ = [
+    "RANI",
+    "ConvexResidual",
+    "GroupSort",
     "LipschitzBound",
+    "LowPassDCT",
+    "Noise",
+    "OrthogonalMix",
+    "PixelSum",
+    "RandomProjectionConv2d",
+    "Scale",
+    "SpectralConv2d",
+    "SpectralLinear",
     "Step",
+    "StreamGate",
+    "Streams",
     "aol_scale",
     "bound",
     "conv2d_norm_bound",
     "dense_norm_bound",
+    "export_plain",
     "gram_norm_bound",
     "rule",
+    "torus_norm_bound",
 ]
 
 del _rules

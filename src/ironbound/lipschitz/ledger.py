@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ironbound.errors import InputError, wrong_value
+from ironbound.lipschitz.noise import undisturbed
 
 Shape = tuple[int, ...]
 
@@ -132,7 +133,7 @@ def output_shape(module: nn.Module, shape: Shape, name: str) -> Shape:
     training = module.training
     try:
         module.eval()
-        with torch.no_grad():
+        with torch.no_grad(), undisturbed(module):
             result = module(torch.zeros(1, *shape, dtype=dtype, device=device))
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{name} cannot take inputs of shape {shape}: {error}") from error

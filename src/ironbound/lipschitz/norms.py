@@ -168,19 +168,21 @@ def aol_scale(weight: Tensor) -> Tensor:
         >>> bool(dense_norm_bound(w * aol_scale(w)) <= 1.0 + 1e-6)
         True
     """
-    if weight.ndim == 2:
-        gram = (weight.T @ weight).abs()
-    elif weight.ndim == 4:
-        reach = (weight.shape[2] - 1, weight.shape[3] - 1)
-        rows = weight.transpose(0, 1)
-        # All correlations of input channel i with input channel j, over every relative offset.
-        gram = torch.nn.functional.conv2d(rows, rows, padding=reach).abs().sum(dim=(2, 3))
-    else:
-        raise wrong_value("weight", tuple(weight.shape), "a dense (out, in) or a 4-d convolution weight")
-    total = gram.sum(dim=1)
+    total = interactions(weight).sum(dim=1)
     return torch.where(
         total > 0, total.clamp_min(torch.finfo(total.dtype).tiny).rsqrt(), torch.ones_like(total)
     )
+
+
+def interactions(weight: Tensor) -> Tensor:
+    """Sum over all offsets of |correlation| of the filters of two input channels, shape (in, in)."""
+    if weight.ndim == 2:
+        return (weight.T @ weight).abs()
+    if weight.ndim == 4:
+        reach = (weight.shape[2] - 1, weight.shape[3] - 1)
+        rows = weight.transpose(0, 1)
+        return torch.nn.functional.conv2d(rows, rows, padding=reach).abs().sum(dim=(2, 3))
+    raise wrong_value("weight", tuple(weight.shape), "a dense (out, in) or a 4-d convolution weight")
 
 
 def _largest_over_frequencies(matrices: Tensor) -> float:
