@@ -75,7 +75,7 @@ def lower(at: Law, mu: float, p: float) -> tuple[Any, Any]:
     if goal <= only_p:
         return mp.mpf(0), mp.mpf(-1000)
 
-    u = mp.mpf(_float_root(at, mu, float(goal)))
+    u, excess = mp.mpf(_float_root(at, mu, float(goal))), mp.mpf(1)
     for _ in range(4):  # Newton, from a root in floating point
         z = [(u - ell) / shift + shift / 2 for _, _, ell in atoms]
         excess = only_p + sum(a * mp.ncdf(t) for (a, _, _), t in zip(atoms, z, strict=True)) - goal

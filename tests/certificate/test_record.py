@@ -55,7 +55,7 @@ def test_covers_what_is_claimed_and_nothing_more() -> None:
     assert one.covers()
     assert one.covers(image=far)
     assert one.covers(image=near, tokens=1)
-    assert one.covers(image=near, tokens=np.int64(1))
+    assert one.covers(image=near, tokens=np.int64(1))  # type: ignore[arg-type]
     assert one.covers(tokens=1.0)
     assert not one.covers(image=math.nextafter(math.nextafter(far, 9), 9))
     assert not one.covers(image=math.nextafter(math.nextafter(near, 9), 9), tokens=1)
@@ -181,7 +181,7 @@ def test_what_cannot_be_sealed() -> None:
 
 
 def test_channels_from_plain_mappings_are_checked() -> None:
-    with pytest.raises(InvalidCertificate, match="channel 'x'.sigma must be a finite number"):
+    with pytest.raises(InvalidCertificate, match=r"channel 'x'.sigma must be a finite number"):
         channel_record({"channel": "x", "noise": "gaussian", "sigma": math.inf})
     with pytest.raises(InvalidCertificate, match="complete, with sigma present"):
         channel_record({"channel": "x", "noise": "gaussian"})

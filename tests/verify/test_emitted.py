@@ -1,0 +1,130 @@
+"""Certificates that the library really emits: every kind of noise, both forms, every stopping rule."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ironbound as ib
+from ironbound.certificate import SmoothingEvidence
+from ironbound.certificate.codec import digest
+from ironbound.errors import InvalidCertificate
+
+Base = Callable[[Mapping[str, Any]], Any]
+
+
+def sure(share: float) -> Base:
+    """A base classifier that answers class 0 on about a share of the noisy inputs, by their first pixel."""
+
+    def labels(batch: Mapping[str, Any]) -> Any:
+        first = np.asarray(batch["image"]).reshape(len(batch["image"]), -1)[:, 0]
+        return (first > np.quantile(first, share)).astype(np.int64)
+
+    return labels
+
+
+IMAGE = np.full((2, 2), 0.5)
+TEXT = np.arange(12)
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], int]] = {
+    "image": ({"image": ib.Gaussian(0.5)}, {"image": IMAGE}, {"image": ib.L2()}, 2),
+    "closed": (
+        {"image": ib.Gaussian(0.5), "tokens": ib.UniformReplacement(0.25, 240)},
+        {"image": IMAGE, "tokens": TEXT},
+        {"image": ib.L2(), "tokens": ib.TokenL0(3)},
+        2,
+    ),
+    "open": (
+        {"image": ib.Gaussian(0.5), "tokens": ib.UniformReplacement(0.25, list(range(4, 60)))},
+        {"image": IMAGE, "tokens": TEXT},
+        {"image": ib.L2(), "tokens": ib.TokenL0(3, "open")},
+        2,
+    ),
+    "mask": (
+        {"image": ib.Gaussian(0.5), "tokens": ib.Mask(0.7, 999)},
+        {"image": IMAGE, "tokens": TEXT},
+        {"tokens": ib.TokenL0(3)},
+        2,
+    ),
+    "fields": (
+        {"image": ib.Gaussian(0.5), "row": ib.Categorical([9, 16, 2, 5], [0.25, 0.1, 0.4, 0.3])},
+        {"image": IMAGE, "row": np.array([0, 3, 1, 2])},
+        {"image": ib.L2(), "row": ib.FieldsL0(3)},
+        2,
+    ),
+    "rivals": (
+        {"image": ib.Gaussian(0.5), "tokens": ib.UniformReplacement(0.6, 50)},
+        {"image": IMAGE, "tokens": TEXT},
+        {"image": ib.L2(), "tokens": ib.TokenL0(2)},
+        4,
+    ),
+    "several": (
+        {"image": ib.Gaussian(0.5), "other": ib.Gaussian(2.0), "tokens": ib.Mask(0.8, 99)}
+        | {"row": ib.Categorical([4, 3, 3], 0.5)},
+        {"image": IMAGE, "other": np.zeros(3), "tokens": TEXT, "row": np.array([0, 1, 2])},
+        {"image": ib.L2(), "other": ib.L2(), "tokens": ib.TokenL0(2), "row": ib.FieldsL0(2)},
+        2,
+    ),
+}
+
+
+def emitted(name: str, share: float = 0.995, **settings: Any) -> ib.Certificate:
+    channels, inputs, threat, classes = CASES[name]
+    model = ib.SmoothedClassifier(sure(share), ib.Smoothing(**channels), num_classes=classes)
+    return model.certify(inputs, threat=ib.Threat(**threat), n=2000, **settings)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("share", [0.995, 0.9, 0.51])
+def test_emitted_certificates_verify_and_survive_json(name: str, share: float) -> None:
+    made = emitted(name, share)
+    again = ib.Certificate.from_json(made.to_json())
+    again.verify()
+    assert again == made
+    assert made.abstained == (not any(claim.certified for claim in made.claims))
+
+
+@pytest.mark.parametrize("stop", ["target", "precision"])
+def test_early_stops_verify(stop: str) -> None:
+    extra: dict[str, Any] = {"target": {"image": 0.4}} if stop == "target" else {"precision": 0.2}
+    made = emitted("image", stop=stop, **extra)
+    assert isinstance(made.evidence, SmoothingEvidence)
+    assert made.evidence.estimates[0].rule == "beta_mixture"
+    made.verify()
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "mask"])
+def test_a_thousandth_more_is_refused(name: str) -> None:
+    data = json.loads(emitted(name).to_json())
+    for row in data["claims"]:
+        if row["mu"]:
+            row["mu"] += 1e-3
+            scales = {c["channel"]: c["sigma"] for c in data["evidence"]["channels"] if c["threat"] == "l2"}
+            row["radii"] = {c: np.nextafter(row["mu"] * sigma, 0.0).item() for c, sigma in scales.items()}
+            row["radius"] = next(iter(row["radii"].values())) if len(scales) == 1 else row["mu"]
+            break
+    else:
+        pytest.fail("nothing is certified beyond a shift of 0")
+    fields = {item: value for item, value in data.items() if item != "fingerprint"}
+    with pytest.raises(InvalidCertificate, match="mu must be small enough"):
+        ib.Certificate.from_json(json.dumps(fields | {"fingerprint": digest(fields)})).verify()
+
+
+def test_nine_certified_budgets_of_a_large_vocabulary_are_checked_within_20_ms() -> None:
+    smoothing = ib.Smoothing(image=ib.Gaussian(0.5), tokens=ib.UniformReplacement(0.25, 32_000))
+    model = ib.SmoothedClassifier(sure(0.9995), smoothing, num_classes=2, threshold=1e-9, positive=0)
+    made = model.certify(
+        {"image": IMAGE, "tokens": TEXT}, threat=ib.Threat(image=ib.L2(), tokens=ib.TokenL0(8)), n=10_000
+    )
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        made.verify()
+        best = min(best, time.perf_counter() - start)
+    assert sum(claim.certified for claim in made.claims) >= 4
+    assert len(made.claims) == 9
+    assert best < 0.02, f"{best * 1e3:.1f} ms"
