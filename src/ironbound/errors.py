@@ -32,7 +32,7 @@ def wrong_value(argument: str, value: object, expected: str) -> InputError:
 
     Example:
         >>> str(wrong_value("beta", 1.5, "a probability in (0, 1)"))
-        "beta must be a probability in (0, 1); got 1.5"
+        'beta must be a probability in (0, 1); got 1.5'
     """
     shown = repr(value)
     if len(shown) > 80:
