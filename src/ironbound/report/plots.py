@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ironbound.report.reading import Reading
 from ironbound.report.tables import measure
-from ironbound.report.text import budget_text
+from ironbound.report.text import budget_text, percent
 from ironbound.runs.metrics import Budget, curve
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _against_budget(axes: Axes, reading: Reading) -> None:
     budgets = reading.shown_budgets
     shares = [reading.summary.certified[d][0].value or 0.0 for d in budgets]
     bars = axes.bar([budget_text(d) for d in budgets], [100 * s for s in shares], color=COLOURS[0], width=0.6)
-    axes.bar_label(bars, fmt="%.1f", padding=2)
+    axes.bar_label(bars, [percent(reading.summary.certified[d][0]) for d in budgets], padding=2)
     axes.set_xlabel(f"budget d: number of {reading.attacked.budget_label}")
     axes.set_ylim(0, 110)
     axes.grid(False, axis="x")

@@ -49,7 +49,9 @@ class Plan:
 
     def identity(self) -> dict[str, Any]:
         """What makes this run this run. The number of inputs is not part of it: a run can be extended."""
-        own = {key: self.document[key] for key in ("task", "model", "data") if key in self.document}
+        own = {
+            key: self.document[key] for key in ("task", "model", "data", "channels") if key in self.document
+        }
         if "model" in own:
             # The size of batches never changes a count.
             own["model"] = {key: value for key, value in own["model"].items() if key != "batch_size"}
@@ -113,7 +115,11 @@ def plan(
     problem = _problem(config, source, progress)
     chosen = {key: getattr(config.statistics, key) for key in config.statistics.model_fields_set}
     own = {"threshold": problem.threshold, "positive": problem.positive, "rivals": problem.rivals}
-    statistics = _statistics({**own, **problem.statistics, **chosen, **given})
+    below = {**own, **problem.statistics, **chosen}
+    if "stop" in given and given["stop"] != below.get("stop"):
+        # What belongs to the other stopping rule goes with it.
+        below = {key: value for key, value in below.items() if key not in ("target", "precision")}
+    statistics = _statistics({**below, **given})
     limit = limit if limit is not None else config.limit
     _refuse_hopeless(statistics, problem, limit or len(problem.examples))
     written = config.model_dump(mode="json", exclude_none=True, exclude={"recorded", "limit", "statistics"})
