@@ -19,8 +19,8 @@ def main() -> None:
     certificates_per_second.main()
     conv_norm.main()
     print("\nLonger ones, each with its own command:")
-    print("  python -m benchmarks.adult_frontier --n 10000     (minutes)")
-    print("  python -m benchmarks.adult_frontier --n 100000    (up to half an hour)")
+    print("  python -m benchmarks.adult_frontier --n 10000     (ten seconds)")
+    print("  python -m benchmarks.adult_frontier --n 100000    (a minute)")
 
 
 if __name__ == "__main__":
