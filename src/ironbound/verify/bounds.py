@@ -68,7 +68,7 @@ def proved_margin(
         raise refuse(
             f"{figure}.mu",
             mu,
-            f"small enough for the attacked probability to stay above {against}; by {value!r} it does not",
+            f"small enough for the attacked probability to stay above {against}, which it misses by {-value!r}",
         )
     return value
 
