@@ -77,10 +77,10 @@ def test_the_worst_law_and_the_best_witness_count() -> None:
     assert proved_margin([strong, weak], 0.0, goal, [good], (), "c") < alone
     assert proved_margin([weak], 0.0, goal, [5.0, good, -9.0], (), "c") == alone
     rivals = Goal(0.95, None, handmade.Fraction(1, 100))
-    best = proved_margin([weak], 0.3, rivals, [0.5], [-0.5], "c")
-    assert proved_margin([weak], 0.3, rivals, [0.5], [9.0, -0.5, -9.0], "c") >= best
+    best = proved_margin([weak], 0.3, rivals, [1.95], [2.46], "c")
+    assert proved_margin([weak], 0.3, rivals, [1.95], [9.0, 2.46, -9.0], "c") >= best
     with pytest.raises(InvalidCertificate, match="above the rivals"):
-        proved_margin([weak], 0.3, rivals, [0.5], [9.0], "c")
+        proved_margin([weak], 0.3, rivals, [1.95], [9.0], "c")
 
 
 @pytest.mark.parametrize(

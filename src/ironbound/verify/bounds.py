@@ -65,10 +65,11 @@ def proved_margin(
     value, positive = floor_float(margin, figure, bits=bits)
     if not positive:
         against = f"the threshold {goal.threshold!r}" if goal.rival is None else "the rivals"
+        against += f", which it misses by {-value!r}"
         raise refuse(
             f"{figure}.mu",
             mu,
-            f"small enough for the attacked probability to stay above {against}, which it misses by {-value!r}",
+            f"small enough for the attacked probability to stay above {against}",
         )
     return value
 
