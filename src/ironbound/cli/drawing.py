@@ -53,11 +53,14 @@ def certifying(console: Console, name: str) -> Iterator[Any]:
         TextColumn("{task.fields[failed]}", style="red", table_column=Column(no_wrap=True)),
     )
     failed = 0
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(name, total=None, before=0, failed="")
+    progress = Progress(*columns, console=console)
+    task = progress.add_task(name, total=None, before=0, failed="")
+    try:
 
         def draw(event: Event) -> None:
             nonlocal failed
+            if event.kind == "start":  # not earlier: a run may be refused before it starts
+                progress.start()
             if event.row is not None and event.row.status == "error":
                 failed += 1
             shown = f"{failed} failed" if failed else ""
@@ -65,6 +68,8 @@ def certifying(console: Console, name: str) -> Iterator[Any]:
             progress.update(task, total=event.total, completed=done, before=event.before, failed=shown)
 
         yield draw
+    finally:
+        progress.stop()
 
 
 @contextmanager
@@ -76,7 +81,7 @@ def preparing(console: Console, text: str) -> Iterator[Any]:
         BarColumn(bar_width=30),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(text, total=None)
 
         def draw(stage: str, fraction: float) -> None:
@@ -94,7 +99,7 @@ def counting(console: Console, text: str) -> Iterator[Any]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(text, total=None)
 
         def draw(done: int, total: int) -> None:

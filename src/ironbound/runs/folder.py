@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -97,10 +98,15 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     """
     old, new = _flat(there), _flat(here)
     return [
-        f"{key}: {old.get(key, 'absent')} in the folder, {new.get(key, 'absent')} now"
+        f"{key}: {_shown(old.get(key, 'absent'))} in the folder, {_shown(new.get(key, 'absent'))} now"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return f"{text[:12]}..." if re.fullmatch("[0-9a-f]{64}", text) else text
 
 
 def _refuse_other_run(out: Path, results: Path, identity: Mapping[str, Any]) -> None:
