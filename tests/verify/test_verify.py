@@ -174,6 +174,29 @@ def test_noise_out_of_range_is_refused(place: int, change: dict[str, object], sa
         _with_evidence(made, channels=tuple(channels)).verify()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prediction": "1"},
+        {"prediction": 1.5},
+        {"alpha": float("nan")},
+        {"alpha": None},
+        {"samples": "many"},
+        {"claims": ("first",)},
+        {"claims": None},
+        {"num_classes": None},
+        {"class_names": (1, 2)},
+        {"method": None},
+        {"evidence": None},
+        {"version": 2},
+    ],
+)
+def test_a_record_of_the_wrong_shape_is_refused_even_if_never_written(change: dict[str, object]) -> None:
+    wrong = replace(ALL["image_and_tokens"](), **change)  # type: ignore[arg-type]
+    with pytest.raises(InvalidCertificate, match="must be"):
+        wrong.verify()
+
+
 @dataclass(frozen=True)
 class Halves(Evidence):
     """A toy kind: the claim is that mu is half of a stored number."""
@@ -229,7 +252,7 @@ def test_another_kind_joins_without_touching_this_one() -> None:
     assert again.frontier[0] == pytest.approx(2.0)
     with pytest.raises(InvalidCertificate, match="half"):
         Certificate.build(**figures, claims=(Claim((), 2.5),), evidence=Halves(4.0)).verify()
-    with pytest.raises(InvalidCertificate, match="evidence must be of method 'smoothing'"):
+    with pytest.raises(InvalidCertificate, match="a name in evidence must be one of channels"):
         verify.verify(replace(made, method="smoothing"))
     with pytest.raises(ValueError, match="already has a checker"):
         verify.register("halves", verify.Checker(lambda made: None, lambda made, index: None))

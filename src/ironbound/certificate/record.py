@@ -76,9 +76,17 @@ class Certificate:
         Raises:
             InvalidCertificate: a figure has the wrong type or is not finite, or a claim is not proved.
         """
-        plain = _certificate(encode_fields(self), derived=False)
+        plain = self.normalised()
         complete = replace(plain, claims=_checker().complete(plain).claims)
         return replace(complete, fingerprint=complete.expected_fingerprint())
+
+    def normalised(self) -> Certificate:
+        """The same record in plain Python numbers, its shape checked as if it had been read from JSON.
+
+        Raises:
+            InvalidCertificate: a figure has the wrong type or is not finite.
+        """
+        return _certificate(encode_fields(self), derived=False)
 
     def expected_fingerprint(self) -> str:
         """SHA-256 of this record as it stands."""
