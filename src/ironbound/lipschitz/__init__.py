@@ -3,6 +3,7 @@
     norms, kernels   upper bounds of operator norms
     ledger, rules    the bound of a whole network, with its derivation
     spectral, orthogonal, groupsort, frequency, projection, rani, gate, plumbing   the layers
+    hycas            the network of the paper, at any width and depth
     noise            the internal randomness, passed in
     plain            export to plain torch layers
 
@@ -13,6 +14,7 @@ from ironbound.lipschitz import rules as _rules  # registers the rules of the co
 from ironbound.lipschitz.frequency import LowPassDCT
 from ironbound.lipschitz.gate import ConvexResidual, StreamGate, Streams
 from ironbound.lipschitz.groupsort import GroupSort
+from ironbound.lipschitz.hycas import HyCASConfig, HyCASNet, blocks_for_depth
 from ironbound.lipschitz.kernels import torus_norm_bound
 from ironbound.lipschitz.ledger import LipschitzBound, Step, bound, rule
 from ironbound.lipschitz.noise import Noise
@@ -33,6 +35,8 @@ __all__ = [
     "RANI",
     "ConvexResidual",
     "GroupSort",
+    "HyCASConfig",
+    "HyCASNet",
     "LipschitzBound",
     "LowPassDCT",
     "Noise",
@@ -46,6 +50,7 @@ __all__ = [
     "StreamGate",
     "Streams",
     "aol_scale",
+    "blocks_for_depth",
     "bound",
     "conv2d_norm_bound",
     "dense_norm_bound",
