@@ -18,7 +18,7 @@ from ironbound.runs.plan import Plan
 from ironbound.runs.store import Row, Status, Store
 from ironbound.smoothing import SmoothedClassifier
 from ironbound.smoothing.answers import labels
-from ironbound.smoothing.classifier import Progress
+from ironbound.smoothing.job import Progress
 
 
 @dataclass(frozen=True)

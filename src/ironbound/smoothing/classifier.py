@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ironbound.certificate import Certificate, Estimate
+from ironbound.certificate import Certificate
 from ironbound.channels import Smoothing
 from ironbound.errors import InputError, InputTypeError
 from ironbound.models.base import as_base
 from ironbound.smoothing import estimate
-from ironbound.smoothing.assemble import assemble
 from ironbound.smoothing.draws import Draws
-from ironbound.smoothing.goal import Attack, Target
+from ironbound.smoothing.job import Callback, job
 from ironbound.smoothing.predict import decide
 from ironbound.smoothing.rules import Rivals, Rules
-from ironbound.smoothing.statistics import Statistics, Stop, looks
+from ironbound.smoothing.scheduler import Job, Outcome, alone, together
+from ironbound.smoothing.statistics import Statistics, Stop
 from ironbound.smoothing.statistics import Target as Amounts
-from ironbound.smoothing.stopping import Decided, Precise, Rule
 from ironbound.smoothing.voting import Reading, Voters
 from ironbound.threats import Threat
 
 Inputs = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a callback hears after each batch: `drawn` of at most `planned` draws of this stage are done."""
-
-    input_id: str
-    stage: Literal["selection", "estimation"]
-    drawn: int
-    planned: int
-
-
-Callback = Callable[[Progress], None]
 
 
 class SmoothedClassifier:
@@ -120,7 +106,8 @@ class SmoothedClassifier:
         """
         statistics = Statistics(alpha, n, n0, stop, seed, target, precision)
         self._check_sample(statistics)
-        return self._certify(self._voters.read(inputs), threat, statistics, str(input_id), callback)
+        reading = self._voters.read(inputs)
+        return alone(self._job(reading, threat, statistics, str(input_id), callback), reading, self._voters)
 
     def certify_many(
         self,
@@ -175,93 +162,37 @@ class SmoothedClassifier:
         statistics: Statistics,
         callback: Callback | None,
     ) -> Iterator[Certificate]:
-        shapes: dict[str, tuple[int, ...]] = {}
-        for i, item in enumerate(inputs):
-            name, one = _named(i, item)
-            try:
-                reading = self._voters.read(one)
-                for channel, value in reading.values.items():
-                    # Texts differ in length, images of one model do not.
-                    first = shapes.setdefault(channel, value.shape)
-                    if value.dtype.kind == "f" and value.shape != first:
-                        raise InputError(
-                            f"{channel} has shape {value.shape}, but the first input's was {first}; certify "
-                            "inputs of other shapes on their own"
-                        )
-                certificate = self._certify(reading, threat, statistics, name, callback)
-            except InputError as error:
-                raise InputError(f"input {name!r}: {error}") from error
-            yield certificate
+        """Certificates in the order of the inputs, whatever order they are done in."""
+        refused: list[InputError] = []
+        names: deque[tuple[int, str]] = deque()
+        done: dict[int, Outcome] = {}
 
-    def _certify(
-        self,
-        reading: Reading,
-        threat: Threat,
-        statistics: Statistics,
-        input_id: str,
-        callback: Callback | None,
-    ) -> Certificate:
-        attack = Attack.build(self.smoothing, reading.values, threat)
-        targets = tuple(
-            Target.build(self.smoothing, reading.values, threat, amounts) for amounts in statistics.targets
-        )
+        def jobs() -> Iterator[tuple[int, Reading, Job]]:
+            shapes: dict[str, tuple[int, ...]] = {}
+            for i, item in enumerate(inputs):
+                name, one = _named(i, item)
+                try:
+                    reading = self._voters.read(one)
+                    _same_shapes(reading, shapes)
+                    opened = self._job(reading, threat, statistics, name, callback)
+                except InputError as error:
+                    refused.append(_of_input(name, error))  # the inputs before this one are finished first
+                    return
+                names.append((i, name))
+                yield i, reading, opened
 
-        def teller(stage: Literal["selection", "estimation"], planned: int) -> Callable[[int], None]:
-            def tell(drawn: int) -> None:
-                if callback is not None:
-                    callback(Progress(input_id, stage, drawn, planned))
+        for place, outcome in together(jobs(), self._voters):
+            done[place] = outcome
+            while names and names[0][0] in done:
+                i, name = names.popleft()
+                yield _certificate(name, done.pop(i))
+        if refused:
+            raise refused[0]
 
-            return tell
-
-        choosing = Draws(self.smoothing, reading.values, statistics.seed, input_id, "selection")
-        told = teller("selection", statistics.n0)
-        selection = self._voters.count(reading, choosing, 0, statistics.n0, told)
-        label = self.rules.select(selection)
-        drawing = Draws(self.smoothing, reading.values, statistics.seed, input_id, "estimation")
-        told = teller("estimation", statistics.n)
-
-        def count(start: int, stop: int) -> NDArray[np.int64]:
-            return self._voters.count(reading, drawing, start, stop, told)
-
-        estimates, drawn, reason = self._estimate(label, count, attack, targets, statistics)
-        return assemble(
-            rules=self.rules,
-            channels=self.smoothing.records(reading.values, threat),
-            attack=attack,
-            statistics=statistics,
-            input_id=input_id,
-            selection=selection,
-            estimates=estimates,
-            samples=statistics.n0 + drawn,
-            stop_reason=reason,
-        )
-
-    def _estimate(
-        self,
-        label: int,
-        count: Callable[[int, int], NDArray[np.int64]],
-        attack: Attack,
-        targets: tuple[Target, ...],
-        statistics: Statistics,
-    ) -> tuple[tuple[Estimate, ...], int, str]:
-        """Bounds, draws used, and why sampling stopped."""
-        n, alpha, threshold = statistics.n, statistics.alpha, self.rules.threshold_of(label)
-        if statistics.stop == "fixed":
-            return estimate.from_counts(label, count(0, n), n, alpha, threshold), n, "n_max"
-        rule: Rule = Precise(attack, statistics.tolerance)
-        if statistics.stop == "target":
-            rule = Decided(
-                targets, estimate.unanimous(n, alpha, statistics.stop, self.num_classes, threshold)
-            )
-        running = estimate.Running(label, self.num_classes, alpha, threshold)
-        drawn = 0
-        for look in looks(n):
-            running.update(count(drawn, look), look - drawn)
-            drawn = look
-            reason = rule(running)
-            if reason is not None:
-                return running.estimates(), drawn, reason
-        return running.estimates(), drawn, "n_max"
+    def _job(
+        self, reading: Reading, threat: Threat, statistics: Statistics, name: str, callback: Callback | None
+    ) -> Job:
+        return job(self.smoothing, self.rules, reading, threat, statistics, name, callback)
 
     def _check_sample(self, statistics: Statistics) -> None:
         threshold = self.rules.least_threshold()
@@ -276,6 +207,31 @@ def _named(place: int, item: Inputs | tuple[str, Inputs]) -> tuple[str, Inputs]:
     if isinstance(item, tuple) and len(item) == 2:
         return str(item[0]), item[1]
     raise InputTypeError(f"inputs must yield dicts or pairs (id, dict); number {place} is {item!r:.80}")
+
+
+def _same_shapes(reading: Reading, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Refuse a continuous channel of another shape than the first input's; texts may differ in length."""
+    for channel, value in reading.values.items():
+        first = shapes.setdefault(channel, value.shape)
+        if value.dtype.kind == "f" and value.shape != first:
+            raise InputError(
+                f"{channel} has shape {value.shape}, but the first input's was {first}; certify "
+                "inputs of other shapes on their own"
+            )
+
+
+def _certificate(name: str, outcome: Outcome) -> Certificate:
+    if outcome.certificate is not None:
+        return outcome.certificate
+    error = outcome.error
+    assert error is not None
+    raise _of_input(name, error) if isinstance(error, InputError) else error
+
+
+def _of_input(name: str, error: InputError) -> InputError:
+    found = InputError(f"input {name!r}: {error}")
+    found.__cause__ = error
+    return found
 
 
 def _split(batch: Mapping[Any, Any]) -> list[dict[str, Any]]:

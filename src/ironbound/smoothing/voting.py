@@ -68,18 +68,29 @@ class Voters:
         `told` hears the number of draws done so far, after each batch.
         """
         counts = np.zeros(self.rules.num_classes, dtype=np.int64)
-        size = self.batch_size or self._default_size(reading)
+        size = self.batch_of(reading)
         for first in range(start, stop, size):
             last = min(first + size, stop)
-            batch: dict[str, Any] = draws.take(first, last)
-            for name, tensor in reading.tensors.items():
-                batch[name] = _like(tensor, batch[name])
-            votes = labels(self.base(batch), last - first, self.rules.num_classes, self.rules.class_names)
-            counts += np.bincount(votes[votes != NO_CLASS], minlength=self.rules.num_classes)
+            counts += self.tally(self.ask(draws.take(first, last), reading))
             told(last)
         return counts
 
-    def _default_size(self, reading: Reading) -> int:
+    def ask(self, batch: Mapping[str, Array], reading: Reading) -> NDArray[np.int64]:
+        """The base's label for each row of a batch; channels that came as tensors go as tensors."""
+        given: dict[str, Any] = dict(batch)
+        for name, tensor in reading.tensors.items():
+            given[name] = _like(tensor, batch[name])
+        count = len(next(iter(batch.values())))
+        return labels(self.base(given), count, self.rules.num_classes, self.rules.class_names)
+
+    def tally(self, votes: NDArray[np.int64]) -> Counts:
+        """Votes of each class (C,); those for no class are left out."""
+        return np.bincount(votes[votes != NO_CLASS], minlength=self.rules.num_classes)
+
+    def batch_of(self, reading: Reading) -> int:
+        """Draws per call of the base: the user's number, or as many as fit a fixed number of values."""
+        if self.batch_size is not None:
+            return self.batch_size
         values = sum(array.size for array in reading.values.values())
         return max(1, min(_BATCH_DRAWS, _BATCH_VALUES // values))
 
