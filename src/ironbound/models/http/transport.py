@@ -71,17 +71,24 @@ class HttpTransport:
         self._finalizer = weakref.finalize(self, _close_all, self._idle)
 
     def __call__(self, body: bytes, timeout: float) -> Reply:
+        headers = self._headers_now()
         deadline = monotonic() + timeout
         kept = self._take()
         if kept is not None:
             with suppress(*_STALE):
-                return self._exchange(kept, body, deadline)
-        return self._exchange(self._connect(deadline), body, deadline)
+                return self._exchange(kept, body, headers, deadline)
+        return self._exchange(self._connect(deadline), body, headers, deadline)
 
     def close(self) -> None:
         """Close the kept connections; the next request opens new ones."""
         with self._lock:
             _close_all(self._idle)
+
+    def _headers_now(self) -> dict[str, str]:
+        given = self._headers.values()
+        named = {name.lower() for name in given}
+        ours = {"Content-Type": "application/json", "Accept": "application/json"}
+        return {**{name: value for name, value in ours.items() if name.lower() not in named}, **given}
 
     def _take(self) -> http.client.HTTPConnection | None:
         with self._lock:
@@ -108,15 +115,17 @@ class HttpTransport:
         connection.sock = timed
         return connection
 
-    def _exchange(self, connection: http.client.HTTPConnection, body: bytes, deadline: float) -> Reply:
+    def _exchange(
+        self,
+        connection: http.client.HTTPConnection,
+        body: bytes,
+        headers: dict[str, str],
+        deadline: float,
+    ) -> Reply:
         whole = False
         try:
             timed: Any = connection.sock
             timed.deadline = deadline
-            headers = {"Content-Type": "application/json", "Accept": "application/json"}
-            for name, value in self._headers.values().items():
-                headers = {key: old for key, old in headers.items() if key.lower() != name.lower()}
-                headers[name] = value
             connection.request(self._method, self._url.target, body=body, headers=headers)
             response = connection.getresponse()
             with response:
