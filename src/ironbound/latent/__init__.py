@@ -1,24 +1,57 @@
 """Deterministic certificates from Gaussian structure in a latent space (GML).
 
-The modules, in the order of the mathematics: `quadratic` and `linear` (class scores), `radius` (exact
-distances to the nearest other class), `margins` (closed forms), `gaussian` and `ellipsoid` (the estimators),
-`existence` (what any classifier could reach), `transfer` and `diagnostics` (when the data are only nearly a
-mixture).
+gaussian, ellipsoid   the estimators: fit, predict, radius
+radius                exact distance to where a rival wins, through the S-lemma dual
+quadratic, linear     class scores, with the rounding of their values
+margins               closed forms from Lipschitz constants, for screening and comparison
+existence             what radius any classifier could reach (overlap, separation), and what ours does
+transfer              from the mixture to the data, given their KL divergence
+diagnostics           how far the data are from the mixture
 """
 
 from __future__ import annotations
 
+from ironbound.latent.diagnostics import (
+    Accuracy,
+    KLEstimate,
+    Normality,
+    TVBound,
+    certified_accuracy,
+    kl_estimate,
+    mardia,
+    tv_lower_bound,
+)
 from ironbound.latent.ellipsoid import EllipsoidClassifier
+from ironbound.latent.existence import ExistenceReport, Reach, existence
 from ironbound.latent.gaussian import GaussianClassifier
 from ironbound.latent.linear import LinearScores
+from ironbound.latent.overlap import nearest_shift, optimal_robust_error, overlap_bound
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii, Radii
+from ironbound.latent.separation import ellipsoid_distance
+from ironbound.latent.transfer import transfer
 
 __all__ = [
+    "Accuracy",
     "EllipsoidClassifier",
+    "ExistenceReport",
     "GaussianClassifier",
+    "KLEstimate",
     "LinearScores",
+    "Normality",
     "QuadraticRadii",
     "Quadratics",
     "Radii",
+    "Reach",
+    "TVBound",
+    "certified_accuracy",
+    "ellipsoid_distance",
+    "existence",
+    "kl_estimate",
+    "mardia",
+    "nearest_shift",
+    "optimal_robust_error",
+    "overlap_bound",
+    "transfer",
+    "tv_lower_bound",
 ]

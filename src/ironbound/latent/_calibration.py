@@ -27,21 +27,22 @@ def gaussian_radius(coverage: float, size: int) -> float:
     return math.sqrt(_chi_square(coverage, size)) * _OUTWARD
 
 
-def inflated_radius(
-    coverage: float, size: int, count: int, shrinkage: float, delta: float, name: str
-) -> float:
-    """rho for an ellipsoid fitted to `count` Gaussian draws: it covers the true law with confidence 1 -
+def inflated_radius(coverage: float, size: int, count: int, excess: float, delta: float, name: str) -> float:
+    """rho of an ellipsoid fitted to `count` Gaussian draws that covers the true law, but for probability
     delta.
 
     With S the true and T the sample covariance (divisor n) of n draws, n T = S^(1/2) G^T G S^(1/2) for a
     Gaussian G of shape (n - 1, D), whose smallest singular value exceeds sqrt(n - 1) - sqrt(D) - t but with
     probability exp(-t^2 / 2) (Davidson and Szarek 2001, theorem II.13); and sqrt(n) S^(-1/2)(mean - mu) ~
     N(0, I). Hence |T^(-1/2)(z - mean)| <= (|S^(-1/2)(z - mu)| + |S^(-1/2)(mean - mu)|) sqrt(n) / (sqrt(n - 1)
-    - sqrt(D) - t). A shrunk covariance (1 - a) T + a c I exceeds (1 - a) T, which costs another factor 1 /
-    sqrt(1 - a).
+    - sqrt(D) - t).
 
+    The ellipsoid may use another matrix U, such as a shrunk covariance: T <= excess U costs sqrt(excess).
+
+    Args:
+        excess: the largest eigenvalue of U^-1 T; 1 for the sample covariance itself.
     Raises:
-        InputError: too few draws for any statement, or the covariance is all target (shrinkage 1).
+        InputError: too few draws for any statement; the message says how many would do.
     """
     t = math.sqrt(2.0 * math.log(2.0 / delta))
     least = math.sqrt(count - 1) - math.sqrt(size) - t
@@ -51,12 +52,8 @@ def inflated_radius(
             f"{name} has {count} samples in {size} dimensions: no coverage can be stated with confidence "
             f'{1.0 - delta:g}; take {needed} or more, reduce the dimension, or use calibration="conformal"'
         )
-    if not shrinkage < 1.0:
-        raise InputError(
-            f'the covariance of {name} is shrunk to a sphere entirely; use calibration="conformal"'
-        )
     center = math.sqrt(_chi_square(1.0 - delta / 2.0, size) / count)
-    widen = math.sqrt(count) / least / math.sqrt(1.0 - shrinkage)
+    widen = math.sqrt(count) / least * math.sqrt(excess)
     return (math.sqrt(_chi_square(coverage, size)) + center) * widen * _OUTWARD
 
 

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, check_random_state
+from sklearn.utils.validation import check_random_state
 
 from ironbound.errors import InputError, wrong_value
 from ironbound.latent._calibration import conformal_radius, gaussian_radius, inflated_radius
-from ironbound.latent._checks import validated
+from ironbound.latent._checks import check_latents, check_training
 from ironbound.latent._covariance import estimate, factor
 from ironbound.latent._rounding import UNIT, Array
 from ironbound.latent._signed import SignedDistances
@@ -90,30 +89,31 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, Z: ArrayLike, y: ArrayLike) -> EllipsoidClassifier:
         """Fit to latents Z (N, D) and labels y (N,)."""
-        z, labels = validated(self, Z, y)
-        check_classification_targets(labels)
+        z, labels = check_training(self, Z, y)
         self._check_parameters()
         self.classes_, index = np.unique(labels, return_inverse=True)
         floor = self.variance_floor * max(float(np.mean(np.var(z, axis=0))), 1e-300)
         rng = check_random_state(self.random_state)
         means: list[Array] = []
-        found: list[tuple[Array, float]] = []
-        held: list[tuple[Array, int]] = []
-        for k, name in enumerate(self.classes_):
+        matrices: list[Array] = []
+        fitted: list[Array] = []
+        held: list[Array] = []
+        for k, label in enumerate(self.classes_):
+            name = f"class {label}"
             own, rest = self._split(z[index == k], rng)
             if len(own) < 2:
                 raise InputError(
-                    f"class {name!r} has {len(own)} sample to fit; a covariance needs at least 2 per class"
+                    f"{name} has {len(own)} sample to fit; a covariance needs at least 2 per class"
                 )
             means.append(own.mean(axis=0))
-            one = estimate(own - means[-1], self.covariance, self.shrinkage, 1, floor, f"class {name!r}")
-            found.append((one.matrix, one.shrinkage))
-            held.append((rest, len(own)))
+            fitted.append(own - means[-1])
+            held.append(rest)
+            matrices.append(estimate(fitted[-1], self.covariance, self.shrinkage, 1, floor, name).matrix)
         self.means_ = np.array(means)
-        self.covariances_ = np.array([matrix for matrix, _ in found])
+        self.covariances_ = np.array(matrices)
         factors = np.array([factor(matrix) for matrix in self.covariances_])
         self.quadratics_ = Quadratics.build(factors, self.means_, np.zeros(len(means)))
-        self.rho_ = np.array([self._radius_of(k, held[k], found[k][1]) for k in range(len(means))])
+        self.rho_ = np.array([self._radius_of(k, fitted[k], held[k]) for k in range(len(means))])
         self.distances_ = SignedDistances(self.quadratics_, self.rho_)
         self.radii_ = QuadraticRadii(self.quadratics_)
         self.guarantee_ = self._guarantee()
@@ -123,7 +123,7 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         """Minus the scores, (N, K): higher is better, argmax = `predict`. Two classes give two columns as
         well.
         """
-        lower, upper = self._bounds(self._check(Z))
+        lower, upper = self._bounds(check_latents(self, Z))
         return -0.5 * (lower + upper)
 
     def predict(self, Z: ArrayLike) -> NDArray[Any]:
@@ -139,7 +139,7 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
 
     def radius(self, Z: ArrayLike) -> Array:
         """l2 radii (N,) within which the prediction cannot change, in latent units, rounded down."""
-        z = self._check(Z)
+        z = check_latents(self, Z)
         lower, upper = self._bounds(z)
         best = np.argmin(lower + upper, axis=1)
         if len(self.classes_) == 1:
@@ -156,7 +156,7 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
 
     def holds(self, Z: ArrayLike) -> NDArray[np.bool_]:
         """Which ellipsoids hold each input: (N, K). A row without any is far from all the training data."""
-        z = self._check(Z)
+        z = check_latents(self, Z)
         lengths = self.quadratics_.scores(z)
         return lengths <= self.rho_**2
 
@@ -165,21 +165,24 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         if self.metric == "distance":
             return self.distances_(z)
         squares, errors = self.quadratics_.bounded_scores(z)
-        lower = np.sqrt(np.maximum(squares - errors, 0.0)) * (1.0 - 4.0 * UNIT)
-        upper = np.sqrt(squares + errors) * (1.0 + 4.0 * UNIT)
-        return lower - self.rho_, upper - self.rho_
+        lower = np.sqrt(np.maximum(squares - errors, 0.0))
+        upper = np.sqrt(squares + errors)
+        rounding = 8.0 * UNIT * (upper + self.rho_)
+        return lower - self.rho_ - rounding, upper - self.rho_ + rounding
 
-    def _radius_of(self, k: int, held: tuple[Array, int], shrinkage: float) -> float:
-        rest, count = held
-        name = f"class {self.classes_[k]!r}"
+    def _radius_of(self, k: int, centred: Array, held: Array) -> float:
+        name = f"class {self.classes_[k]}"
         share = None if self.confidence is None else (1.0 - self.confidence) / len(self.classes_)
         if self.calibration == "conformal":
-            lengths = np.sqrt(self.quadratics_.scores(rest)[:, k])
+            lengths = np.sqrt(self.quadratics_.scores(held)[:, k])
             return conformal_radius(lengths, self.coverage, share, name)
-        size = self.means_.shape[1]
+        count, size = centred.shape
         if share is None:
             return gaussian_radius(self.coverage, size)
-        return inflated_radius(self.coverage, size, count, shrinkage, share, name)
+        # Largest eigenvalue of U^-1 T for the sample covariance T and the one in use, U.
+        stretched = centred @ self.quadratics_.factors[k]
+        excess = float(np.linalg.norm(stretched, 2)) ** 2 / count * (1.0 + 1e-9)
+        return inflated_radius(self.coverage, size, count, excess, share, name)
 
     def _split(self, own: Array, rng: np.random.RandomState) -> tuple[Array, Array]:
         if self.calibration != "conformal":
@@ -190,16 +193,13 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
 
     def _guarantee(self) -> str:
         law = "whatever its law" if self.calibration == "conformal" else "if its law is Gaussian"
-        each = f"each ellipsoid holds a new sample of its class with probability at least {self.coverage:g}, {law}"
+        chance = f"probability {self.coverage:g} or more"
+        each = f"each ellipsoid holds a new sample of its class with {chance}, {law}"
         if self.confidence is not None:
             return f"With confidence {self.confidence:g} over the training data, {each}."
         if self.calibration == "conformal":
             return f"On average over the calibration data, {each}."
         return f"If the fitted mean and covariance were the true ones, {each}."
-
-    def _check(self, Z: ArrayLike) -> Array:
-        check_is_fitted(self)
-        return validated(self, Z)[0]
 
     def _check_parameters(self) -> None:
         for name, value, options in (

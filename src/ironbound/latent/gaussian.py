@@ -14,11 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.mixture import GaussianMixture
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
 from ironbound.errors import InputError, wrong_value
-from ironbound.latent._checks import validated
+from ironbound.latent._checks import check_latents, check_training
 from ironbound.latent._covariance import estimate, factor, log_det
 from ironbound.latent._rounding import Array
 from ironbound.latent.linear import LinearScores
@@ -84,8 +83,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, Z: ArrayLike, y: ArrayLike) -> GaussianClassifier:
         """Fit to latents Z (N, D) and labels y (N,)."""
-        z, labels = validated(self, Z, y)
-        check_classification_targets(labels)
+        z, labels = check_training(self, Z, y)
         self._check_parameters()
         self.classes_, index = np.unique(labels, return_inverse=True)
         self.priors_ = self._class_priors(index)
@@ -98,7 +96,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
             own = z[index == k]
             if len(own) < 2:
                 raise InputError(
-                    f"class {name!r} has {len(own)} sample; a covariance needs at least 2 per class"
+                    f"class {name} has {len(own)} sample; a covariance needs at least 2 per class"
                 )
             for part in self._split(own, seed, floor):
                 samples.append(part)
@@ -134,7 +132,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
                 self.shrinkage,
                 self.rank,
                 floor,
-                f"component {m} (class {self.classes_[k]!r})",
+                f"component {m} (class {self.classes_[k]})",
             )
             for m, (c, k) in enumerate(zip(centred, self.owner_, strict=True))
         ]
@@ -150,7 +148,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
 
         Two classes give two columns as well, unlike most scikit-learn estimators.
         """
-        z = self._check(Z)
+        z = check_latents(self, Z)
         if isinstance(self.scores_, LinearScores):
             per_component = 2.0 * self.scores_.scores(z)
         else:
@@ -178,7 +176,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
 
     def radii(self, Z: ArrayLike) -> Radii:
         """As `radius`, with the nearest rival and the dual multiplier that proves each radius."""
-        z = self._check(Z)
+        z = check_latents(self, Z)
         return self.scores_.radii(z) if isinstance(self.scores_, LinearScores) else self.radii_(z)
 
     def closed_form_radius(self, Z: ArrayLike) -> Array:
@@ -186,7 +184,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
 
         Equal covariances: the closed form is the exact radius.
         """
-        z = self._check(Z)
+        z = check_latents(self, Z)
         return (
             self.scores_.radii(z).radius
             if isinstance(self.scores_, LinearScores)
@@ -214,10 +212,6 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
             z[rows] = z[rows] * np.sqrt(s) if s.ndim == 1 else z[rows] @ np.linalg.cholesky(s).T
             z[rows] += self.means_[m]
         return z, self.classes_[self.owner_[chosen]]
-
-    def _check(self, Z: ArrayLike) -> Array:
-        check_is_fitted(self)
-        return validated(self, Z)[0]
 
     def _check_parameters(self) -> None:
         if self.covariance not in KINDS:
