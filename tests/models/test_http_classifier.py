@@ -1,10 +1,8 @@
-"""The classifier over a transport that is not a network: order, failures, giving up, settings, secrets."""
+"""The classifier over a transport that is not a network: order, failures, giving up."""
 
 from __future__ import annotations
 
-import copy
 import json
-import pickle
 import threading
 import time
 from collections import Counter
@@ -15,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from ironbound.errors import InputError, InputTypeError
+from ironbound.errors import InputError
 from ironbound.models.http import HttpClassifier, Reply, Unreachable
 
 URL = "http://filter.test/classify"
@@ -352,123 +350,37 @@ def test_batches_of_tensors_and_of_nothing() -> None:
     assert base(batch(0)).shape == (0,)
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"y": np.zeros((2, 1))}, r"channels \['x'\]; 'x' is not in the batch"),
-        ({"x": np.zeros((2, 1)), "y": np.zeros((2, 1))}, "'y' has no place in it"),
-    ],
-)
-def test_batches_and_templates_must_name_the_same_channels(given: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        classifier(Endpoint())(given)
+def test_who_waits_for_a_retry_is_called_off_when_the_work_ends() -> None:
+    def encode(value: Any) -> int:
+        if value[0] == 5:
+            raise RuntimeError("stop here")
+        return int(value[0])
+
+    encoded = {"template": {"x": [{"$channel": "x"}]}, "encoders": {"x": encode}}
+    endpoint = Endpoint(rude={i: status(503) for i in (1, 2, 3)})
+    base = classifier(endpoint, backoff=1000.0, longest_pause=1000.0, concurrency=3, **encoded)
+    start = time.monotonic()
+    with pytest.raises(RuntimeError, match="stop here"):
+        base(batch(100))
+    assert time.monotonic() - start < 10.0
 
 
-def test_channels_must_have_one_length() -> None:
-    base = classifier(Endpoint(), template=["{x}", {"$channel": "y"}])
-    with pytest.raises(InputError, match="same length"):
-        base({"x": np.zeros((2, 1)), "y": np.zeros((3, 1))})
+def test_no_more_draws_are_held_than_threads_can_use() -> None:
+    encoded: list[int] = []
+    answered: list[int] = []
 
+    def encode(value: Any) -> list[int]:
+        encoded.append(int(value[0]))
+        assert len(encoded) - len(answered) <= 2 * 3 + 1
+        return value.tolist()
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"url": "ftp://h/"}, "http:// or https://"),
-        ({"url": "http://h:99999/"}, "no address"),
-        ({"url": "http://h/a b"}, "percent-encode"),
-        ({"url": "http://[::1/"}, "no address"),
-        ({"method": "GET"}, "method must be POST"),
-        ({"timeout": 0}, "timeout"),
-        ({"timeout": float("nan")}, "timeout"),
-        ({"timeout": None}, "timeout"),
-        ({"backoff": -1.0}, "backoff"),
-        ({"longest_pause": float("inf")}, "longest_pause"),
-        ({"rate": 0}, "rate"),
-        ({"rate": "fast"}, "rate"),
-        ({"retries": -1}, "retries"),
-        ({"retries": 1.5}, "retries"),
-        ({"retries": True}, "retries"),
-        ({"concurrency": 0}, "concurrency"),
-        ({"concurrency": 1000}, "concurrency"),
-        ({"burst": 0}, "burst"),
-        ({"give_up_after": 0}, "give_up_after"),
-        ({"answer_limit": 0}, "answer_limit"),
-        ({"draws_per_call": 0}, "draws_per_call"),
-        ({"draws_per_call": 2}, r"1 unless template lists the draws with \$each"),
-        ({"answer": "labels[*]"}, r"answer has \[\*\], but template"),
-        ({"template": {"$each": "{x}"}}, r"template has \$each, but answer"),
-        ({"encoders": {"y": "numbers"}}, "channels of template"),
-        ({"encoders": {"x": "jpeg"}}, r"encoders\['x'\]"),
-        ({"headers": {"Content-Length": "3"}}, "belongs to the connection"),
-        ({"headers": {"a b": "3"}}, "no header can have"),
-        ({"headers": {"X-Key": "a\r\nX-Other: b"}}, r"headers\['X-Key'\] must be one line"),
-    ],
-)
-def test_settings_that_cannot_be_used_are_named(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        HttpClassifier(**{"url": URL, **ONE, **settings})
+    endpoint = Endpoint()
 
+    def counting(body: bytes, timeout: float) -> Reply:
+        reply = endpoint(body, timeout)
+        answered.append(json.loads(body)["x"][0])
+        return reply
 
-def test_settings_of_a_wrong_type() -> None:
-    for settings in ({"url": 3}, {"headers": [("a", "b")]}, {"headers": {"a": 3}}):
-        with pytest.raises(InputTypeError, match=next(iter(settings))):
-            HttpClassifier(**{"url": URL, **ONE, **settings})
-
-
-TOKEN = "tok-3f9a\\77ab'c0ffee"
-
-
-def test_secrets_are_sent_but_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FILTER_TOKEN", TOKEN)
-    settings: dict[str, Any] = {
-        **ONE,
-        **FAST,
-        "headers": {"Authorization": "Bearer ${FILTER_TOKEN}", "X-Key": "literal-secret"},
-    }
-    query = "query-secret"
-    url = f"{URL}?key={query}"
-    echo = f"{TOKEN} literal-secret {query} " * 2
-    replies = {
-        "400": status(400, echo.encode()),
-        "401": status(401, echo.encode()),
-        "302": status(302, location=f"http://h/?{TOKEN}"),
-        "label": lambda: ok({"label": echo}),
-        "cut": lambda: ok({"label": "x" * 45 + TOKEN}),
-        "keys": lambda: ok({TOKEN: 1, query: 2}),
-        "lost": lambda: (_ for _ in ()).throw(OSError(echo)),
-    }
-    for reply in replies.values():
-        base = HttpClassifier(url, **settings, transport=lambda body, timeout, reply=reply: reply())
-        with pytest.raises(InputError) as caught:
-            base(batch(5))
-        texts = [str(caught.value), repr(base), str(base.failures), repr(base.failures)]
-        assert str(caught.value).startswith(f"the endpoint {URL} cannot be used")
-        for shown in texts:
-            assert "3f9a" not in shown
-            assert "literal" not in shown
-            assert "query-" not in shown
-    base = HttpClassifier(url, **settings)
-    assert repr(base) == f"HttpClassifier({URL!r}, headers=['Authorization', 'X-Key'])"
-    assert TOKEN.encode() not in pickle.dumps(base)
-
-
-def test_a_password_in_the_url_is_refused_without_repeating_it() -> None:
-    with pytest.raises(InputError, match="must not hold a user name or password") as caught:
-        HttpClassifier("http://me:hunter22@filter.test/", **ONE)
-    assert "hunter22" not in str(caught.value)
-
-
-def test_a_header_value_that_cannot_be_sent_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FILTER_TOKEN", "secret\nX-Other: 1")
-    base = HttpClassifier("http://127.0.0.1:9/", **ONE, headers={"X-Key": "${FILTER_TOKEN}"})
-    with pytest.raises(InputError, match="one line of printable ASCII") as caught:
-        base(batch(1))
-    assert "secret" not in str(caught.value)
-
-
-def test_a_copy_for_another_process_starts_afresh() -> None:
-    base = HttpClassifier(URL, **ONE, labels=["a", "b"], timeout=3.0, headers={"X-Key": "${FILTER_TOKEN}"})
-    for twin in (pickle.loads(pickle.dumps(base)), copy.deepcopy(base)):
-        assert repr(twin) == repr(base)
-        assert twin.class_names == ("a", "b")
-        assert twin.failures.asked == 0
+    base = classifier(counting, concurrency=3, encoders={"x": encode})
+    assert base(batch(100)).tolist() == [i % 2 for i in range(100)]
+    assert encoded == list(range(100))
