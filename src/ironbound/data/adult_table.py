@@ -7,6 +7,7 @@ like any other; no row is dropped.
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,14 +141,16 @@ def _download(home: Path, fetch: Callable[..., Any] | None) -> tuple[Rows, Rows]
     if fetch is None:
         from sklearn.datasets import fetch_openml as fetch
     try:
-        bunch = fetch(
-            data_id=_OPENML_ID,
-            data_home=str(home),
-            as_frame=False,
-            parser="liac-arff",
-            n_retries=1,
-            delay=0.5,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "a network error, retrying": one message is enough
+            bunch = fetch(
+                data_id=_OPENML_ID,
+                data_home=str(home),
+                as_frame=False,
+                parser="liac-arff",
+                n_retries=1,
+                delay=0.5,
+            )
     except Exception as error:  # scikit-learn lets URL, HTTP, cache and parser errors through alike
         raise InputError(
             "the Adult data are not here and could not be fetched from OpenML "
