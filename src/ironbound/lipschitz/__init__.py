@@ -4,6 +4,8 @@
     ledger, rules    the bound of a whole network, with its derivation
     spectral, orthogonal, groupsort, frequency, projection, rani, gate, plumbing   the layers
     hycas            the network of the paper, at any width and depth
+    margin           radii of the classifier of the expected logits; bounded_mean proves its margins
+    ramp             radii that combine smoothing with a Lipschitz constant
     noise            the internal randomness, passed in
     plain            export to plain torch layers
 
@@ -11,12 +13,21 @@ Source: Dhar et al., HyCAS, ICLR 2026 (arXiv 2605.01519); corrections in math no
 """
 
 from ironbound.lipschitz import rules as _rules  # registers the rules of the common layers
+from ironbound.lipschitz.bounded_mean import mean_lower
 from ironbound.lipschitz.frequency import LowPassDCT
 from ironbound.lipschitz.gate import ConvexResidual, StreamGate, Streams
 from ironbound.lipschitz.groupsort import GroupSort
 from ironbound.lipschitz.hycas import HyCASConfig, HyCASNet, blocks_for_depth
 from ironbound.lipschitz.kernels import torus_norm_bound
 from ironbound.lipschitz.ledger import LipschitzBound, Step, bound, rule
+from ironbound.lipschitz.margin import (
+    MarginBounds,
+    MarginResult,
+    Rival,
+    certify_margin,
+    certify_scores,
+    margin_bounds,
+)
 from ironbound.lipschitz.noise import Noise
 from ironbound.lipschitz.norms import (
     aol_scale,
@@ -28,6 +39,7 @@ from ironbound.lipschitz.orthogonal import OrthogonalMix
 from ironbound.lipschitz.plain import export_plain
 from ironbound.lipschitz.plumbing import PixelSum, Scale
 from ironbound.lipschitz.projection import RandomProjectionConv2d
+from ironbound.lipschitz.ramp import ramp_radius
 from ironbound.lipschitz.rani import RANI
 from ironbound.lipschitz.spectral import SpectralConv2d, SpectralLinear
 
@@ -39,10 +51,13 @@ __all__ = [
     "HyCASNet",
     "LipschitzBound",
     "LowPassDCT",
+    "MarginBounds",
+    "MarginResult",
     "Noise",
     "OrthogonalMix",
     "PixelSum",
     "RandomProjectionConv2d",
+    "Rival",
     "Scale",
     "SpectralConv2d",
     "SpectralLinear",
@@ -52,10 +67,15 @@ __all__ = [
     "aol_scale",
     "blocks_for_depth",
     "bound",
+    "certify_margin",
+    "certify_scores",
     "conv2d_norm_bound",
     "dense_norm_bound",
     "export_plain",
     "gram_norm_bound",
+    "margin_bounds",
+    "mean_lower",
+    "ramp_radius",
     "rule",
     "torus_norm_bound",
 ]

@@ -128,12 +128,16 @@ def draws_are_independent(module: nn.Module) -> bool:
     return all(getattr(part, "draws", "sample") == "sample" for part in module.modules())
 
 
+def sources(module: nn.Module) -> list[Noise]:
+    """The different sources of noise in a module; one that is built with care has at most one."""
+    parts = (getattr(part, "noise", None) for part in module.modules())
+    return list({id(source): source for source in parts if isinstance(source, Noise)}.values())
+
+
 @contextmanager
 def undisturbed(module: nn.Module) -> Iterator[None]:
     """Run the module as often as needed without moving its streams."""
-    parts = (getattr(part, "noise", None) for part in module.modules())
-    sources = {id(s): s for s in parts if isinstance(s, Noise)}
-    states = [(source, source.state()) for source in sources.values()]
+    states = [(source, source.state()) for source in sources(module)]
     try:
         yield
     finally:
