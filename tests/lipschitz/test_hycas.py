@@ -94,6 +94,29 @@ def test_streams_follow_the_stages() -> None:
         assert (f"{stem}.projection" in names) == bool(projection)
 
 
+def test_one_stream_alone_answers_and_has_a_bound_of_its_own() -> None:
+    net = network(HyCASConfig.preset("tiny", (1, 6, 6), 3, gate_noise=False), rough=0.1)
+    x = torch.randn(2, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    values = {}
+    with net.noise.frozen(0), torch.no_grad():
+        together = net(x)
+        for stream in ("spectral", "frequency", "projection"):
+            with net.only(stream):
+                values[stream] = bound(net, (1, 6, 6)).value
+                assert "one stream alone" in bound(net, (1, 6, 6)).derivation
+                assert not torch.allclose(net(x), together, atol=1e-4)
+        assert torch.equal(net(x), together)
+    assert len(set(values.values())) == 3
+    assert all(value <= 2 for value in values.values())
+    lacking = network(HyCASConfig.preset("tiny", (1, 6, 6), 3, streams=(("spectral",),)))
+    with lacking.noise.frozen(0), torch.no_grad(), lacking.only("projection"):
+        alone = lacking(x)
+        with lacking.only("spectral"):
+            assert torch.equal(lacking(x), alone)
+    with pytest.raises(InputError, match="stream must be one of"), net.only("temporal"):  # pyright: ignore[reportArgumentType]
+        pass
+
+
 def test_ablations_drop_streams_and_randomness() -> None:
     config = HyCASConfig.preset("small", (1, 8, 8), 2, streams=(("spectral",), ("frequency",)))
     net = network(config)

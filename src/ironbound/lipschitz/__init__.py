@@ -7,6 +7,7 @@
     margin           radii of the classifier of the expected logits; bounded_mean proves its margins
     ramp             radii that combine smoothing with a Lipschitz constant
     noise            the internal randomness, passed in
+    costs            parameters and multiply-adds
     plain            export to plain torch layers
 
 Source: Dhar et al., HyCAS, ICLR 2026 (arXiv 2605.01519); corrections in math notes "Lipschitz".
@@ -14,6 +15,7 @@ Source: Dhar et al., HyCAS, ICLR 2026 (arXiv 2605.01519); corrections in math no
 
 from ironbound.lipschitz import rules as _rules  # registers the rules of the common layers
 from ironbound.lipschitz.bounded_mean import mean_lower
+from ironbound.lipschitz.costs import Cost, cost
 from ironbound.lipschitz.frequency import LowPassDCT
 from ironbound.lipschitz.gate import ConvexResidual, StreamGate, Streams
 from ironbound.lipschitz.groupsort import GroupSort
@@ -46,6 +48,7 @@ from ironbound.lipschitz.spectral import SpectralConv2d, SpectralLinear
 __all__ = [
     "RANI",
     "ConvexResidual",
+    "Cost",
     "GroupSort",
     "HyCASConfig",
     "HyCASNet",
@@ -70,6 +73,7 @@ __all__ = [
     "certify_margin",
     "certify_scores",
     "conv2d_norm_bound",
+    "cost",
     "dense_norm_bound",
     "export_plain",
     "gram_norm_bound",

@@ -35,7 +35,10 @@ class Folded:
         self._kept: Tensor | None = None
 
     def __call__(self, owner: nn.Module, raw: Tensor) -> Tensor:
-        return self._compute(raw) if owner.training else self.final(raw)
+        if not owner.training:
+            return self.final(raw)
+        self._kept = None  # whatever training changes, by whatever way, is seen afterwards
+        return self._compute(raw)
 
     def final(self, raw: Tensor) -> Tensor:
         """The weight of eval mode, detached, in the dtype of `raw`."""

@@ -79,6 +79,9 @@ class StreamGate(nn.Module):
 class Streams(nn.Module):
     """Parallel modules on one input, joined by a gate.
 
+    While `chosen` names a stream, that one alone answers, without the gate (auxiliary losses, ablations);
+    where there is no stream of that name, the first one does.
+
     Args:
         streams: name -> module; all give outputs of one shape.
         gate: with as many weights as there are streams.
@@ -95,8 +98,18 @@ class Streams(nn.Module):
             raise wrong_value("gate", gate.raw.shape[0], f"a gate of {len(streams)} streams")
         self.streams = nn.ModuleDict(streams)
         self.gate = gate
+        self.chosen: str | None = None
+
+    def alone(self) -> str | None:
+        """Name of the stream that answers alone, None if all do."""
+        if self.chosen is None or self.chosen in self.streams:
+            return self.chosen
+        return next(iter(self.streams))
 
     def forward(self, x: Tensor) -> Tensor:
+        alone = self.alone()
+        if alone is not None:
+            return self.streams[alone](x)
         return self.gate([stream(x) for stream in self.streams.values()])
 
 
@@ -139,6 +152,10 @@ def _over_channels(weight: Tensor, output: Tensor) -> Tensor:
 @rule(Streams)
 def _streams_rule(module: nn.Module, shape: Shape, name: str) -> Step:
     layer = cast(Streams, module)
+    alone = layer.alone()
+    if alone is not None:
+        part = derive(layer.streams[alone], shape, f"{alone} stream")
+        return Step(name, "one stream alone", part.factor, (part,))
     parts = tuple(derive(part, shape, f"{key} stream") for key, part in layer.streams.items())
     kind = "per stream" if layer.gate.raw.ndim == 1 else "per channel"
     factor = layer.gate.factor([part.factor for part in parts])

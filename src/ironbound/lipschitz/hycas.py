@@ -8,6 +8,8 @@ carries its factor, and `mode="normalized"` keeps the bound at 2 at every depth.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, cast
 
@@ -189,6 +191,22 @@ class HyCASNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.scale(self.head(self.features(x)))
+
+    @contextmanager
+    def only(self, stream: Stream) -> Iterator[None]:
+        """While open, every hybrid convolution answers by this stream alone, or by its first stream where it
+        lacks this one: the logits of the auxiliary losses. The ledger sees it too."""
+        if stream not in _STREAMS:
+            raise wrong_value("stream", stream, f"one of {_STREAMS}")
+        parts = [part for part in self.modules() if isinstance(part, Streams)]
+        before = [part.chosen for part in parts]
+        try:
+            for part in parts:
+                part.chosen = stream
+            yield
+        finally:
+            for part, chosen in zip(parts, before, strict=True):
+                part.chosen = chosen
 
     def readout(self) -> Tensor:
         """The matrix from features to logits in eval mode, with the final factor: (classes, features)."""
