@@ -108,7 +108,7 @@ def named(name: str, data: Any, path: Path, item: Any) -> bool:
         return item is not None and abs(item - old) < 1e-15
     if last == "selection":
         votes = changed(data, path, item)["evidence"]["selection"]
-        return votes.index(max(votes)) == data["evidence"]["estimates"][0]["label"]
+        return min(votes) >= 0 and votes.index(max(votes)) == data["evidence"]["estimates"][0]["label"]
     if last == "length":
         return item >= record["max_d"]
     if path[2:] in UNUSED.get(name, set()):  # no worst attack depends on it, before or after

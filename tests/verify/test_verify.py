@@ -137,6 +137,14 @@ def test_with_three_classes_a_threshold_below_a_half_excludes_no_rival() -> None
         forged.verify()
 
 
+def test_only_an_abstention_needs_no_estimate() -> None:
+    _with_evidence(ALL["abstained"](), estimates=()).verify()
+    with pytest.raises(
+        InvalidCertificate, match="estimates must be 1, for the threshold form; got '0 estimates'"
+    ):
+        _with_evidence(ALL["image_and_tokens"](), estimates=()).verify()
+
+
 def test_more_votes_than_draws_are_refused() -> None:
     made = ALL["fields_of_ten"]()
     assert isinstance(made.evidence, SmoothingEvidence)
