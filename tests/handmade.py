@@ -274,6 +274,8 @@ def certificate(
         "channels": tuple(channels),
         "form": form,
         "threshold": threshold,
+        "positive": None,
+        "tau": None,
         "selection": selection,
         "estimates": bounds,
         "stop": "fixed",
@@ -394,7 +396,23 @@ def abstained() -> Certificate:
     )
 
 
+@cache
+def flagged() -> Certificate:
+    """A filter flags an input from a share of 0.05 on: 15 of 100 selection draws are enough."""
+    bound = clopper_pearson(200, 1000, 0.01, "lower")
+    return certificate(
+        [IMAGE, _tokens(beta=0.9, alphabet=20)],
+        lambda d: [law(*[closed(20, 0.9)] * d)],
+        threshold=0.05,
+        positive=1,
+        tau=0.05,
+        bounds=(Estimate(1, "lower", 200, 1000, 0.01, bound),),
+        selection=(85, 15),
+        class_names=("pass", "flag"),
+    )
+
+
 ALL: dict[str, Callable[[], Certificate]] = {
     made.__name__: made  # type: ignore[attr-defined]
-    for made in (image_and_tokens, open_tokens, fields_of_ten, everything_at_once, abstained)
+    for made in (image_and_tokens, open_tokens, fields_of_ten, everything_at_once, abstained, flagged)
 }

@@ -193,8 +193,20 @@ def test_each_side_has_its_own_threshold() -> None:
     assert radius(likely) > radius(certify(sign, 0.3, n=3000))
     unlikely = certify(sign, -0.9, n=3000, threshold=0.2)
     assert (unlikely.prediction, evidence(unlikely).threshold) == (0, 0.8)
-    swapped = certify(sign, 0.3, n=3000, threshold=0.2, positive=0)
-    assert evidence(swapped).threshold == 0.8
+    swapped = certify(sign, 0.3, n=3000, threshold=0.2, positive=0)  # class 0 has 27 % of the votes
+    assert (swapped.prediction, evidence(swapped).threshold) == (0, 0.2)
+    assert certify(sign, 0.3, n=3000).prediction == 1
+
+
+def test_a_filter_flags_what_exceeds_its_threshold_though_most_draws_pass() -> None:
+    flagged = certify(sign, -0.4, n=3000, threshold=4.6e-5)  # 21 % of the draws say 1
+    assert flagged.prediction == 1
+    assert radius(flagged) > 0.5 * (3.9 - 0.9) - 0.1
+    assert (evidence(flagged).positive, evidence(flagged).tau) == (1, 4.6e-5)
+    passed = certify(sign, -3.0, n=100_000, alpha=0.01, threshold=1e-4)
+    assert passed.prediction == 0
+    assert evidence(passed).threshold == 1 - 1e-4
+    assert evidence(certify(sign, -0.4, n=3000)).tau is None
 
 
 def test_answers_that_are_no_class_count_against_the_prediction() -> None:

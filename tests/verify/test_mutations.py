@@ -108,6 +108,8 @@ def named(name: str, data: Any, path: Path, item: Any) -> bool:
         return item is not None and abs(item - old) < 1e-15
     if last == "selection":
         votes = changed(data, path, item)["evidence"]["selection"]
+        if data["evidence"]["tau"] is not None:
+            return min(votes) >= 0 and votes[1] > data["evidence"]["tau"] * sum(votes)
         return min(votes) >= 0 and votes.index(max(votes)) == data["evidence"]["estimates"][0]["label"]
     if last == "length":
         return item >= record["max_d"]

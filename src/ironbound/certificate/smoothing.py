@@ -49,6 +49,9 @@ class SmoothingEvidence(Evidence):
         form: "threshold": the prediction's smoothed probability stays above `threshold`;
             "rivals": it stays above every other class's.
         threshold: in (0, 1) for the threshold form, else None.
+        positive, tau: the rule of a two-class filter: class `positive` is the answer where its smoothed
+            probability exceeds `tau`, else the other class, whose threshold is then 1 - tau, rounded up. Both
+            None for the majority rule.
         selection: votes for each class among the selection draws (disjoint from the estimation draws); draws
             whose answer was no class are counted in `Certificate.samples` only.
         estimates: the prediction's lower bound, then, in the rivals form, an upper bound for each rival.
@@ -61,6 +64,8 @@ class SmoothingEvidence(Evidence):
     channels: tuple[ChannelRecord, ...]
     form: Literal["threshold", "rivals"]
     threshold: float | None
+    positive: int | None = None
+    tau: float | None = None
     selection: tuple[int, ...]
     estimates: tuple[Estimate, ...]
     stop: Literal["fixed", "target", "precision"]

@@ -64,6 +64,8 @@ def assemble(
             channels=tuple(channel_record(record) for record in channels),
             form="rivals" if threshold is None else "threshold",
             threshold=threshold,
+            positive=None if rules.filter is None else rules.filter[0],
+            tau=None if rules.filter is None else rules.filter[1],
             selection=tuple(int(k) for k in selection),
             estimates=tuple(estimates),
             stop=statistics.stop,

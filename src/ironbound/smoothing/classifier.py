@@ -36,8 +36,7 @@ class SmoothedClassifier:
         smoothing: the noise on each channel; it is added outermost, in the user's units.
         num_classes: C >= 2.
         threshold: for 2 classes: class `positive` is the answer when its probability under noise exceeds
-            this, else the other class. 0.5 (majority) if left out. The class to certify is picked by the
-            majority of the selection draws, whatever the threshold.
+            this, else the other class; the selection draws pick by the same rule. Majority if left out.
         positive: the class that `threshold` is about.
         rivals: "complement" proves that the prediction keeps more than half of all votes; "bonferroni" also
             bounds each rival from above, with its own share of alpha. Default: complement for 2 classes.

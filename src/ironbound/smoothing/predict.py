@@ -29,11 +29,12 @@ def decide(counts: Counts, n: int, alpha: float, rules: Rules) -> int:
         (0, -1)
     """
     if rules.num_classes == 2 and rules.threshold is not None:
-        k = int(counts[rules.positive])
+        positive = 1 if rules.positive is None else rules.positive
+        k = int(counts[positive])
         if confidence.clopper_pearson_lower(k, n, alpha / 2) > rules.threshold:
-            return rules.positive
+            return positive
         if confidence.clopper_pearson_upper(k, n, alpha / 2) < rules.threshold:
-            return 1 - rules.positive
+            return 1 - positive
         return NO_CLASS
     order = np.argsort(-counts, kind="stable")
     first, second = int(counts[order[0]]), int(counts[order[1]])

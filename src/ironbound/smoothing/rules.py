@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ class Rules:
 
     num_classes: int
     threshold: float | None
-    positive: int
+    positive: int | None
     class_names: tuple[str, ...] | None
 
     @staticmethod
@@ -58,21 +59,42 @@ class Rules:
                 raise wrong_value("threshold", threshold, "a probability in (0, 1)")
             return Rules(int(num_classes), float(threshold), int(positive), names)
         complement = rivals == "complement" or (rivals is None and num_classes == 2)
-        return Rules(int(num_classes), 0.5 if complement else None, int(positive), names)
+        return Rules(int(num_classes), 0.5 if complement else None, None, names)
+
+    @property
+    def filter(self) -> tuple[int, float] | None:
+        """(positive class, its threshold) where the user gave a threshold; None for the majority rule."""
+        if self.positive is None or self.threshold is None:
+            return None
+        return self.positive, self.threshold
 
     def select(self, counts: Counts) -> int:
-        """The class to certify, from the votes (C,) of the selection draws: most votes, lowest on a tie."""
-        return int(np.argmax(counts))
+        """The class to certify, from the votes (C,) of the selection draws.
+
+        Majority: most votes, the lowest class on a tie. With a threshold: the positive class if its share of
+        the votes exceeds the threshold, else the other.
+
+        Example:
+            >>> Rules.build(2, 0.01, 1, None, None).select(np.array([95, 5]))
+            1
+        """
+        if self.filter is None:
+            return int(np.argmax(counts))
+        positive, threshold = self.filter
+        above = int(counts[positive]) > Fraction(threshold) * int(counts.sum())
+        return positive if above else 1 - positive
 
     def threshold_of(self, label: int) -> float | None:
         """What the label's probability has to exceed; None in the rivals form."""
-        if self.threshold is None or label == self.positive or self.threshold == 0.5:
+        if self.threshold is None or self.positive is None or label == self.positive:
             return self.threshold
         return complement_up(self.threshold)
 
     def least_threshold(self) -> float | None:
         """The easier of the two thresholds; None in the rivals form."""
-        return None if self.threshold is None else min(self.threshold, complement_up(self.threshold))
+        if self.filter is None:
+            return self.threshold
+        return min(self.filter[1], complement_up(self.filter[1]))
 
     def name(self, label: int) -> str:
         """How a class is called in messages."""

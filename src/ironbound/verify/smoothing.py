@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
@@ -36,6 +37,8 @@ def check(certificate: Certificate) -> None:
     evidence = cast(SmoothingEvidence, certificate.evidence)
     _channels(evidence)
     _form(certificate, evidence)
+    _votes(certificate, evidence)
+    _rule(certificate, evidence)
     _draws(certificate, evidence)
     _spending(certificate, evidence)
     for i, estimate in enumerate(evidence.estimates):
@@ -111,17 +114,51 @@ def _form(certificate: Certificate, evidence: SmoothingEvidence) -> None:
         raise refuse("the labels of evidence.estimates", labels, "one for each class")
 
 
-def _draws(certificate: Certificate, evidence: SmoothingEvidence) -> None:
-    """Votes, selected class, numbers of draws, and a bound that fits the stopping rule."""
-    selection, estimates = evidence.selection, evidence.estimates
+def _votes(certificate: Certificate, evidence: SmoothingEvidence) -> None:
+    selection = evidence.selection
     if len(selection) != certificate.num_classes:
         raise refuse("evidence.selection", selection, f"{certificate.num_classes} counts, one for each class")
     if min(selection) < 0:
         raise refuse("evidence.selection", selection, "counts of 0 or more")
-    selected = selection.index(max(selection))
+
+
+def _rule(certificate: Certificate, evidence: SmoothingEvidence) -> None:
+    """A filter's rule speaks about one of two classes, and decides which threshold the prediction has."""
+    positive, tau = evidence.positive, evidence.tau
+    if positive is None or tau is None:
+        if positive is not None or tau is not None:
+            raise refuse("evidence.positive and evidence.tau", (positive, tau), "both given, or both null")
+        return
+    if certificate.num_classes != 2 or evidence.form != "threshold":
+        raise refuse("evidence.tau", tau, "null but for two classes in the threshold form")
+    if positive not in (0, 1):
+        raise refuse("evidence.positive", positive, "one of the two classes")
+    if not 0.0 < tau < 1.0:
+        raise refuse("evidence.tau", tau, "a probability in (0, 1)")
+    selected, _ = _selected(evidence)
+    rest = 1 - Fraction(tau)
+    rounded = float(rest) if Fraction(float(rest)) >= rest else math.nextafter(float(rest), 2.0)
+    expected = tau if selected == positive else rounded
+    if evidence.threshold != expected:
+        raise refuse("evidence.threshold", evidence.threshold, f"{expected!r}, by the rule of the filter")
+
+
+def _selected(evidence: SmoothingEvidence) -> tuple[int, str]:
+    """The class that the selection draws pick, and why."""
+    votes = evidence.selection
+    if evidence.positive is None or evidence.tau is None:
+        return votes.index(max(votes)), "the class with most selection draws (the lowest of equals)"
+    above = votes[evidence.positive] > Fraction(evidence.tau) * sum(votes)
+    chosen = evidence.positive if above else 1 - evidence.positive
+    return chosen, f"as class {evidence.positive} needs a share above {evidence.tau!r} of the selection draws"
+
+
+def _draws(certificate: Certificate, evidence: SmoothingEvidence) -> None:
+    """Selected class, numbers of draws, and a bound that fits the stopping rule."""
+    selection, estimates = evidence.selection, evidence.estimates
+    selected, because = _selected(evidence)
     if certificate.prediction is not None and certificate.prediction != selected:
-        expected = f"{selected}, the class with most selection draws (the lowest of equals)"
-        raise refuse("prediction", certificate.prediction, expected)
+        raise refuse("prediction", certificate.prediction, f"{selected}, {because}")
     if not estimates:
         return
     if estimates[0].label != selected:
