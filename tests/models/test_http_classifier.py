@@ -166,7 +166,8 @@ def test_a_draw_that_spoils_its_call_fails_alone() -> None:
 
 def test_a_dead_endpoint_is_not_asked_about_every_draw_of_a_call() -> None:
     endpoint = Endpoint(rude=dict.fromkeys(range(1, 17), late))
-    base = classifier(endpoint, draws_per_call=16, retries=1, concurrency=1, **MANY)
+    # The sixteen failures are one call, so an endpoint that may fail once in a row is not given up.
+    base = classifier(endpoint, draws_per_call=16, retries=1, concurrency=1, give_up_after=2, **MANY)
     assert base(batch(17)).tolist() == [0, *[-1] * 16]
     assert endpoint.sizes == [1, 16, 16]
     assert dict(base.failures.reasons) == {"no answer within 10 s": 16}
@@ -260,6 +261,7 @@ def test_an_endpoint_that_dies_is_given_up_and_may_come_back(concurrency: int) -
     assert base(batch(4)).tolist() == [-1] * 4  # fewer than five: they count as failed
     with pytest.raises(InputError, match=r"5 calls in a row failed for good.*cannot connect"):
         base(batch(1000))
+    assert base.failures.asked == 25  # the fifth failure in the order of draws, whatever the concurrency
     with pytest.raises(InputError, match="the first call"):
         base(batch(1000))
     dead = False

@@ -60,6 +60,28 @@ def test_every_misdeed_is_survived_when_it_passes(server: Server, name: str) -> 
         assert 2 <= base.failures.repeats <= 4
 
 
+REASONS = {
+    "500": "HTTP 500 Internal Server Error",
+    "503": "HTTP 503 Service Unavailable",
+    "429": "HTTP 429 Too Many Requests",
+    "close": "the endpoint closed the connection",
+    "reset": "the endpoint closed the connection",
+    "truncated": "the answer was cut off",
+    "truncated to JSON": "the answer was cut off",
+    "slow": "no answer within 0.3 s",
+    "dripping": "no answer within 0.3 s",
+    "dripping headers": "no answer within 0.3 s",
+    "huge": "the answer is longer than 100000 bytes",
+    "huge in chunks": "the answer is longer than 100000 bytes",
+    "huge error": "HTTP 500 Internal Server Error",
+    "garbage": "BadStatusLine",
+    "many headers": "HTTPException: 'got more than 100 headers'",
+    "no JSON": "the answer is no JSON",
+    "empty": "the answer is empty",
+    "another form": "no answer at 'result.label': the answer has no key 'result'; its keys are 'error'",
+}
+
+
 @pytest.mark.parametrize("name", MISDEEDS)
 def test_every_misdeed_that_stays_costs_its_own_draw_only(server: Server, name: str) -> None:
     server.plan = lambda body, again: MISDEEDS[name] if number(body) in (7, 8, 30) else None
@@ -68,6 +90,7 @@ def test_every_misdeed_that_stays_costs_its_own_draw_only(server: Server, name: 
         answers = base(BATCH).tolist()
     assert answers == [-1 if i in (7, 8, 30) else label for i, label in enumerate(ANSWERS)]
     assert base.failures.draws == 3
+    assert all(REASONS[name] in reason for reason, _ in base.failures.reasons)
     assert time.monotonic() - start < 3 * 2 * 0.3 + 4.0  # nobody waits beyond the timeouts
     # At most one more request than attempts for each connection that was found closed.
     assert all(count <= 4 for count in server.asked.values())
