@@ -7,8 +7,10 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, cast
 
+import mpmath as mp
 import numpy as np
 import pytest
+from flint import arb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, optimize, stats
@@ -16,7 +18,7 @@ from scipy import integrate, optimize, stats
 from ironbound import laws
 from ironbound.errors import InputError
 from ironbound.lipschitz import ramp_radius
-from ironbound.lipschitz.ramp import ramp_value
+from ironbound.lipschitz.ramp import _quantile, ramp_value
 
 
 def smoothed_ramp(z: float, sigma: float, lipschitz: float) -> float:
@@ -92,6 +94,26 @@ def test_no_random_lipschitz_function_falls_faster(seed: int, lipschitz: float, 
         return
     z = root(lambda z: ramp_value(z, 1.0, lipschitz) - p, -30, 30)
     assert attacked >= ramp_value(z - delta, 1.0, lipschitz) - 1e-5
+
+
+@pytest.mark.parametrize("p", [0.01, 0.3, 0.75, 0.9999])
+@pytest.mark.parametrize("width", [0.5, 8.0])
+def test_both_ends_of_a_quantile_lie_on_their_side_in_60_digits(p: float, width: float) -> None:
+    with mp.workdps(60):
+
+        def antiderivative(x: Any) -> Any:
+            return x * mp.ncdf(x) + mp.npdf(x)
+
+        def value(z: float) -> Any:
+            half = mp.mpf(width) / 2
+            return (antiderivative(mp.mpf(z) + half) - antiderivative(mp.mpf(z) - half)) / width
+
+        lo, hi = _quantile(p, arb(width))
+        assert value(lo) <= mp.mpf(p) <= value(hi)
+        assert hi == math.nextafter(lo, math.inf)
+        radius = ramp_radius(max(p, 1 - p), 2.0, 0.5 / width)
+        assert radius is not None
+        assert value(radius / 2) < mp.mpf(max(p, 1 - p))
 
 
 def test_thresholds_and_rivals() -> None:
