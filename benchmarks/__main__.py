@@ -8,7 +8,7 @@ import numpy
 import scipy
 
 import ironbound
-from benchmarks import certificates_per_second, conv_norm
+from benchmarks import certificates_per_second, conv_norm, verify_time
 
 
 def main() -> None:
@@ -17,6 +17,7 @@ def main() -> None:
         f"SciPy {scipy.__version__}, {platform.machine()}"
     )
     certificates_per_second.main()
+    verify_time.main()
     conv_norm.main()
     print("\nLonger ones, each with its own command:")
     print("  python -m benchmarks.adult_frontier --n 10000     (ten seconds)")
