@@ -3,8 +3,8 @@
     python -m benchmarks.latent_radii
 
 Synthetic Gaussian classes of random orientation, condition number 100, so that accuracy is near that of real
-latents and no pair of classes can be skipped by luck. The peer is the textbook procedure: SciPy's bounded scalar
-minimiser on the dual of each pair, with the same eigenbases.
+latents and no pair of classes can be skipped by luck. The peer is the textbook procedure: SciPy's bounded
+scalar minimiser on the dual of each pair, with the same eigenbases.
 """
 
 from __future__ import annotations
@@ -75,9 +75,8 @@ def rate(work: Any, count: int) -> float:
 
 
 def main() -> None:
-    print(
-        f"\n{'latent':34s}{'fit s':>8s}{'pairs s':>9s}{'radii/s':>11s}{'wanted':>9s}{'peer/s':>8s}{'ratio':>8s}"
-    )
+    heads = ("fit s", "pairs s", "radii/s", "wanted", "peer/s", "ratio")
+    print(f"\n{'latent':34s}" + "".join(f"{head:>10s}" for head in heads))
     for size, count, inputs, wanted in CASES:
         z, y = classes(size, count, inputs, seed=size)
         start = time.perf_counter()
@@ -92,8 +91,8 @@ def main() -> None:
         theirs = PEER_COUNT / (time.perf_counter() - start_peer)
         name = f"full, D = {size}, K = {count}"
         print(
-            f"{name:34s}{fitted - start:8.2f}{prepared - fitted:9.2f}{ours:11,.0f}{wanted:9,d}{theirs:8,.0f}"
-            f"{ours / theirs:8,.0f}"
+            f"{name:34s}{fitted - start:10.2f}{prepared - fitted:10.2f}{ours:10,.0f}{wanted:10,d}"
+            f"{theirs:10,.0f}{ours / theirs:10,.0f}"
         )
         radius, closed = clf.radius(z[:5_000]), clf.closed_form_radius(z[:5_000])
         gap = float(np.max(found / radius[:PEER_COUNT] - 1.0))
@@ -115,7 +114,7 @@ def many() -> None:
     built = time.perf_counter() - start
     ours = rate(lambda: line.radii(z), inputs)
     name = f"shared, D = {size}, K = {count:,}"
-    print(f"{name:34s}{'-':>8s}{built:9.2f}{ours:11,.0f}{wanted:9,d}{'-':>8s}{'-':>8s}")
+    print(f"{name:34s}{'-':>10s}{built:10.2f}{ours:10,.0f}{wanted:10,d}{'-':>10s}{'-':>10s}")
 
 
 if __name__ == "__main__":

@@ -164,6 +164,10 @@ def test_conformal_coverage_holds_for_a_heavy_tailed_law() -> None:
 def test_calibration_radii() -> None:
     assert chi2.cdf(gaussian_radius(0.95, 7) ** 2, 7) >= 0.95
     assert gaussian_radius(0.95, 7) ** 2 < chi2.ppf(0.95, 7) * (1 + 1e-8)
+    n, size, delta = 100, 5, 0.05
+    singular = np.sqrt(n - 1) - np.sqrt(size) - np.sqrt(2 * np.log(2 / delta))
+    outer = np.sqrt(chi2.ppf(0.9, size)) + np.sqrt(chi2.ppf(1 - delta / 2, size) / n)
+    assert inflated_radius(0.9, size, n, 1.0, delta, "x") == pytest.approx(outer * np.sqrt(n) / singular)
     wide = inflated_radius(0.9, 5, 100, 1.0, 0.05, "class 0")
     assert wide > inflated_radius(0.9, 5, 10_000, 1.0, 0.05, "class 0") > gaussian_radius(0.9, 5)
     assert inflated_radius(0.9, 5, 100, 4.0, 0.05, "class 0") == pytest.approx(2.0 * wide)

@@ -20,6 +20,7 @@ from latent.distances import (
 
 from ironbound.errors import InputError
 from ironbound.latent import QuadraticRadii, Quadratics
+from ironbound.latent.margins import quadratic_margin
 
 TIGHT = mp.mpf(1) - mp.mpf(10) ** -9
 
@@ -60,8 +61,11 @@ def test_never_above_the_exact_distance(
     q = random_quadratics(seed, size, 2, condition=condition, diagonal=bool(seed % 2))
     q = Quadratics.build(q.factors, q.means + shift, q.offsets)
     z = inputs_near(q, seed, 1, spread)
-    found = QuadraticRadii(q)(z)
-    assert mp.mpf(float(found.radius[0])) <= nearest(q, int(found.component[0]), z[0])
+    radii = QuadraticRadii(q)
+    found = radii(z)
+    exact = nearest(q, int(found.component[0]), z[0])
+    assert mp.mpf(float(found.radius[0])) <= exact
+    assert mp.mpf(float(radii.closed_form(z)[0])) <= exact
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -168,6 +172,33 @@ def test_closed_form_is_below_and_often_far_below() -> None:
     assert np.all(closed <= exact)
     assert np.all(closed >= 0.0)
     assert np.median(exact / closed) > 1.5
+
+
+lengths = st.floats(0.0, 100.0)
+slopes = st.floats(1e-3, 1e3)
+
+
+@given(own=lengths, rival=lengths, offset=st.floats(-50.0, 50.0), own_slope=slopes, rival_slope=slopes)
+def test_quadratic_margin_keeps_the_difference_positive(
+    own: float, rival: float, offset: float, own_slope: float, rival_slope: float
+) -> None:
+    """(m_j - r L_j)^2 - (m_k + r L_k)^2 + o > 0 on [0, r) in exact arithmetic, the first term 0 once m_j is
+    used up.
+    """
+    r = float(quadratic_margin(np.array(own), np.array(rival), np.array(offset), own_slope, rival_slope))
+    assert r >= 0.0
+    if r == 0.0:
+        return
+    with mp.workdps(60):
+        for share in (0.0, 0.3, 0.7, 0.95, 1.0):
+            at = mp.mpf(r) * mp.mpf(share)
+            left = max(mp.mpf(rival) - at * mp.mpf(rival_slope), mp.mpf(0))
+            assert left**2 - (mp.mpf(own) + at * mp.mpf(own_slope)) ** 2 + mp.mpf(offset) > 0
+        # And not much more could be had: 1e-7 further it is negative.
+        at = mp.mpf(r) * (1 + mp.mpf(10) ** -7)
+        left = max(mp.mpf(rival) - at * mp.mpf(rival_slope), mp.mpf(0))
+        rest = left**2 - (mp.mpf(own) + at * mp.mpf(own_slope)) ** 2 + mp.mpf(offset)
+        assert rest <= mp.mpf(10) ** -6 * (own**2 + rival**2 + abs(offset))
 
 
 def test_the_multiplier_is_a_witness() -> None:

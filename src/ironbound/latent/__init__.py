@@ -11,6 +11,8 @@ diagnostics           how far the data are from the mixture
 
 from __future__ import annotations
 
+from ironbound.latent.audit import audit
+from ironbound.latent.certify import model_digest
 from ironbound.latent.diagnostics import (
     Accuracy,
     KLEstimate,
@@ -22,6 +24,7 @@ from ironbound.latent.diagnostics import (
     tv_lower_bound,
 )
 from ironbound.latent.ellipsoid import EllipsoidClassifier
+from ironbound.latent.evidence import LatentEvidence, RivalQuadric
 from ironbound.latent.existence import ExistenceReport, Reach, existence
 from ironbound.latent.gaussian import GaussianClassifier
 from ironbound.latent.linear import LinearScores
@@ -37,18 +40,22 @@ __all__ = [
     "ExistenceReport",
     "GaussianClassifier",
     "KLEstimate",
+    "LatentEvidence",
     "LinearScores",
     "Normality",
     "QuadraticRadii",
     "Quadratics",
     "Radii",
     "Reach",
+    "RivalQuadric",
     "TVBound",
+    "audit",
     "certified_accuracy",
     "ellipsoid_distance",
     "existence",
     "kl_estimate",
     "mardia",
+    "model_digest",
     "nearest_shift",
     "optimal_robust_error",
     "overlap_bound",

@@ -7,6 +7,7 @@ classifier and needs no assumption about the data.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted, check_random_state
 
+from ironbound.certificate import Certificate
 from ironbound.errors import InputError, wrong_value
 from ironbound.latent._checks import check_latents, check_training
 from ironbound.latent._covariance import estimate, factor, log_det
 from ironbound.latent._rounding import Array
+from ironbound.latent.certify import certificates
 from ironbound.latent.linear import LinearScores
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii, Radii
@@ -178,6 +181,18 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
         """As `radius`, with the nearest rival and the dual multiplier that proves each radius."""
         z = check_latents(self, Z)
         return self.scores_.radii(z) if isinstance(self.scores_, LinearScores) else self.radii_(z)
+
+    def certify(self, Z: ArrayLike, input_ids: Iterable[str] | None = None) -> list[Certificate]:
+        """A sealed certificate for each row: prediction, radius, and what re-checks both without the
+        classifier.
+
+        Args:
+            input_ids: one for each row, all different; None for "0", "1", ...
+        """
+        scores = self.scores_ if isinstance(self.scores_, LinearScores) else self.radii_
+        return certificates(
+            scores, check_latents(self, Z), [str(label) for label in self.classes_], input_ids
+        )
 
     def closed_form_radius(self, Z: ArrayLike) -> Array:
         """Radii (N,) from Lipschitz constants alone, for comparison; never above `radius`.

@@ -83,6 +83,12 @@ class LinearScores:
             *(np.concatenate([getattr(p, name) for p in parts]) for name in Radii.__dataclass_fields__)
         )
 
+    def gaps(self, z: Array, own: int) -> Array:
+        """s_own - s_m for one input z (D,), rounded down; shape (M,)."""
+        x = (z - self.center)[None]
+        scores = x @ self.weights.T + self.offsets
+        return (scores[0, own] - scores[0] - self._error(x, scores)[0]) * (1.0 - 4.0 * UNIT)
+
     def _rows(self, z: Array) -> Radii:
         x = z - self.center
         scores = x @ self.weights.T

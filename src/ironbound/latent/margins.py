@@ -31,13 +31,13 @@ def quadratic_margin(
 ) -> Array:
     """Largest r with (m_j - r L_j)^2 - (m_k + r L_k)^2 + o > 0 on [0, r], for lengths m_k, m_j >= 0.
 
-    While it holds, q_k = m_k^2 + o_k stays below q_j = m_j^2 + o_j for every shift of length r. Not rounded
-    beyond a relative 1e-12; callers pass an `offset` o = o_j - o_k that is already reduced by the score
-    error.
+    While it holds, q_k = m_k^2 + o_k stays below q_j = m_j^2 + o_j for every shift of length r. The
+    difference grows with m_j and falls with m_k, so that a lower bound on m_j and an upper bound on m_k make
+    the result a lower bound; it is rounded down by 1e-12 of itself.
 
     Args:
-        own: m_k = |F_k^T(z - mu_k)|. rival: m_j. own_lipschitz, rival_lipschitz: upper bounds L_k, L_j on
-            the spectral norms of F_k and F_j. All broadcast together.
+        own: m_k = |F_k^T(z - mu_k)|. rival: m_j. offset: o = o_j - o_k. own_lipschitz, rival_lipschitz: upper
+            bounds L_k, L_j on the spectral norms of F_k and F_j. All broadcast together.
 
     Example:
         >>> r = quadratic_margin(np.array(1.0), np.array(2.0), np.array(0.0), 1.0, 1.0)
@@ -47,13 +47,15 @@ def quadratic_margin(
     lk, lj = np.asarray(own_lipschitz), np.asarray(rival_lipschitz)
     with np.errstate(all="ignore"):
         c = (rival - own) * (rival + own) + offset
+        c = c - 8.0 * UNIT * (rival * rival + own * own + np.abs(offset))
         half = rival * lj + own * lk
-        spread = (lj - lk) * (lj + lk)
-        inside = half * half - spread * c
-        root = c / (half + np.sqrt(inside))
+        product = (lj - lk) * (lj + lk) * c
+        inside = half * half - product
+        doubt = 16.0 * UNIT * (half * half + np.abs(product))
+        root = c / (half + np.sqrt(np.maximum(inside + doubt, 0.0)))
         edge = rival / lj  # where the rival's length may have reached 0
-        beyond = np.maximum((np.sqrt(np.maximum(offset, 0.0)) - own) / lk, edge)
-        # A root past the edge is none: up to the edge the difference stays positive.
-        radius = np.where((inside >= 0.0) & (root <= edge), root, beyond)
-        radius = radius * (1.0 - 1e-12)
+        beyond = np.maximum((np.sqrt(np.maximum(offset, 0.0)) * (1.0 - 1e-12) - own) / lk, edge)
+        # Without a root up to the edge the difference stays positive there; a doubtful root counts as one.
+        rooted = (inside >= -1e-9 * half * half) & (root <= edge * (1.0 + 1e-9))
+        radius = np.where(rooted, np.minimum(root, edge), beyond) * (1.0 - 1e-12)
     return np.where((c > 0.0) & (radius > 0.0), radius, 0.0)

@@ -195,19 +195,24 @@ class QuadraticRadii:
     def _floor(self, own: int, rivals: Rows, scores: Array, errors: Array) -> Array:
         """Closed-form lower bounds on the distance to each rival, shape (n, len(rivals))."""
         q = self.quadratics
-        slack = errors[:, rivals] + errors[:, own][:, None]
-        lengths = np.sqrt(np.maximum(scores - q.offsets, 0.0))
-        offset = (q.offsets[rivals] - q.offsets[own]) - slack
-        own_length = lengths[:, own][:, None]
-        return quadratic_margin(own_length, lengths[:, rivals], offset, q.lipschitz[own], q.lipschitz[rivals])
+        squares = np.maximum(scores - q.offsets, 0.0)
+        doubt = errors + 4.0 * UNIT * (np.abs(scores) + np.abs(q.offsets))
+        longest = np.sqrt(squares[:, own] + doubt[:, own]) * (1.0 + 4.0 * UNIT)
+        shortest = np.sqrt(np.maximum(squares - doubt, 0.0)[:, rivals]) * (1.0 - 4.0 * UNIT)
+        offset = q.offsets[rivals] - q.offsets[own]
+        offset = offset - 4.0 * UNIT * np.abs(offset)
+        return quadratic_margin(longest[:, None], shortest, offset, q.lipschitz[own], q.lipschitz[rivals])
 
-    def distances(self, z: Array, own: int, rival: int, gap: Array) -> tuple[Array, Array]:
-        """Lower bounds on the distance from z (n, D) to where `rival` beats `own`, with their multipliers.
+    def quadric(self, z: Array, own: int, rival: int, gap: float) -> tuple[Array, Array, float]:
+        """What proves one distance, for one latent z (D,): squares (D,), curvatures (D,) and the multiplier.
 
-        Args:
-            gap: shape (n,), lower bounds on q_rival - q_own.
+        The multiplier is 0 where the rival's region is empty, as in `ironbound.latent.evidence`.
         """
-        return self._distances(*self._shifted(z, own), self.pair(own, rival), gap, None)
+        pair = self.pair(own, rival)
+        x, length = self._shifted(z[None], own)
+        squares = pair.squares(x, length) * (1.0 + 2.0 * _dual.SQUARES_SLACK)
+        lam = float(_dual.maximise(np.array([gap]), squares, pair.low)[0])
+        return squares[0], pair.low, 0.0 if np.isinf(lam) else lam
 
     def _shifted(self, z: Array, own: int) -> tuple[Array, Array]:
         x = z - self.quadratics.means[own]
