@@ -3,8 +3,8 @@
     python -m benchmarks.verify_time
 
 An image of 16 pixels and a text of 64 tokens from a vocabulary of 32,000, nine token budgets, n = 10,000. The
-base classifier is a comparison of two means; with a real one the share of the check is smaller. Counts that were
-checked before are remembered within a process, so this is what the many certificates of one run cost.
+base classifier is a comparison of two means; with a real one the share of the check is smaller. Counts that
+were checked before are remembered within a process, so this is what the certificates of one run cost.
 """
 
 from __future__ import annotations
