@@ -13,7 +13,9 @@ from ironbound._version import __version__
 
 if TYPE_CHECKING:
     from ironbound import confidence as confidence
+    from ironbound import latent as latent
     from ironbound import laws as laws
+    from ironbound import lipschitz as lipschitz
     from ironbound.certificate import Certificate as Certificate
     from ironbound.channels import Categorical as Categorical
     from ironbound.channels import Gaussian as Gaussian
@@ -45,11 +47,13 @@ _PUBLIC = {
     "TokenL0": "ironbound.threats",
     "UniformReplacement": "ironbound.channels",
 }
-_MODULES = ("confidence", "laws")
+_MODULES = ("confidence", "latent", "laws", "lipschitz")
 
 __all__ = [  # noqa: RUF022 - modules first, then names
     "confidence",
+    "latent",
     "laws",
+    "lipschitz",
     "Categorical",
     "Certificate",
     "FieldsL0",
