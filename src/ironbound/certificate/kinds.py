@@ -7,6 +7,7 @@ registered under the same name in `ironbound.verify`. Nothing else in the record
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from ironbound.certificate.refusal import refuse
@@ -43,6 +44,9 @@ class Evidence(ABC):
 
 _KINDS: dict[str, type[Evidence]] = {}
 
+# Kinds of the rooms above this one: reading a record of theirs loads the room that registers it.
+_HOMES = {"latent": "ironbound.latent.evidence"}
+
 Kind = TypeVar("Kind", bound=type[Evidence])
 
 
@@ -60,6 +64,8 @@ def evidence_type(method: object) -> type[Evidence]:
     Raises:
         InvalidCertificate: no kind of that name is known.
     """
+    if isinstance(method, str) and method not in _KINDS and method in _HOMES:
+        import_module(_HOMES[method])
     if not isinstance(method, str) or method not in _KINDS:
-        raise refuse("method", method, f"one of {', '.join(sorted(_KINDS))}")
+        raise refuse("method", method, f"one of {', '.join(sorted({*_KINDS, *_HOMES}))}")
     return _KINDS[method]
