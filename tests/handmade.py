@@ -341,6 +341,8 @@ def open_tokens() -> Certificate:
         [IMAGE | {"threat": None}, _tokens(beta=0.25, alphabet=30, length=5, outside=2, attacker="open")],
         laws,
         threshold=0.05,
+        positive=0,
+        tau=0.05,
         bounds=estimates((995, 5), 1000, 0.01, "threshold"),
         selection=(100, 0),
     )

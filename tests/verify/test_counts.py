@@ -12,6 +12,7 @@ from handmade import beta_mixture, clopper_pearson, exact, tail
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ironbound import confidence
 from ironbound.certificate import Estimate
 from ironbound.errors import InvalidCertificate
 from ironbound.verify.counts import check_estimate, log_mixture, upper_tail
@@ -74,6 +75,14 @@ def test_the_flat_mixture_is_accepted_only_to_the_last_digit(k: int, n: int, alp
         assert wrong == right or not accepted(
             Estimate(0, "upper", n - k, n, alpha, wrong, "beta_mixture", flat)
         )
+
+
+def test_an_uneven_prior_is_mirrored_for_an_upper_bound() -> None:
+    uneven, mirrored = (0.5, 3.0), (3.0, 0.5)
+    bound = confidence.beta_mixture_upper(4, 64, 0.001, uneven)
+    assert bound != confidence.beta_mixture_upper(4, 64, 0.001, mirrored)
+    assert accepted(Estimate(0, "upper", 4, 64, 0.001, bound, "beta_mixture", uneven))
+    assert not accepted(Estimate(0, "upper", 4, 64, 0.001, bound, "beta_mixture", mirrored))
 
 
 @pytest.mark.parametrize(("k", "n", "p"), [(3, 5, 0.2), (60, 64, 0.75), (1, 9, 0.01)])

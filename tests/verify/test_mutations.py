@@ -109,7 +109,8 @@ def named(name: str, data: Any, path: Path, item: Any) -> bool:
     if last == "selection":
         votes = changed(data, path, item)["evidence"]["selection"]
         if data["evidence"]["tau"] is not None:
-            return min(votes) >= 0 and votes[1] > data["evidence"]["tau"] * sum(votes)
+            share = votes[data["evidence"]["positive"]] / sum(votes)
+            return min(votes) >= 0 and share > data["evidence"]["tau"]
         return min(votes) >= 0 and votes.index(max(votes)) == data["evidence"]["estimates"][0]["label"]
     if last == "length":
         return item >= record["max_d"]

@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from handmade import ALL, clopper_pearson
+from handmade import (
+    ALL,
+    IMAGE,
+    beta_mixture,
+    certificate,
+    clopper_pearson,
+    estimates,
+    law,
+    masked,
+)
 
 import ironbound.verify
 from ironbound import verify
-from ironbound.certificate import Certificate, Claim, Evidence, SmoothingEvidence, kinds, register
+from ironbound.certificate import Certificate, Claim, Estimate, Evidence, SmoothingEvidence, kinds, register
 from ironbound.errors import InvalidCertificate
 from ironbound.verify import general
 
@@ -102,22 +111,99 @@ def test_rivals_need_a_bound_each() -> None:
             _with_evidence(made, estimates=wrong).verify()
 
 
-def test_with_three_classes_a_threshold_below_a_half_excludes_no_rival() -> None:
+def test_without_a_filters_rule_a_threshold_below_a_half_excludes_no_rival() -> None:
     made = ALL["fields_of_ten"]()
     assert isinstance(made.evidence, SmoothingEvidence)
     forged = _with_evidence(
         made, form="threshold", threshold=0.4, estimates=(replace(made.evidence.estimates[0]),)
     )
-    with pytest.raises(InvalidCertificate, match="1/2 or more for more than two classes"):
+    with pytest.raises(InvalidCertificate, match="1/2 or more, as no filter's rule is given"):
         forged.verify()
 
 
 def test_only_an_abstention_needs_no_estimate() -> None:
-    _with_evidence(ALL["abstained"](), estimates=()).verify()
-    with pytest.raises(
-        InvalidCertificate, match="estimates must be 1, for the threshold form; got '0 estimates'"
-    ):
+    empty = _with_evidence(ALL["abstained"](), estimates=())
+    empty.verify()
+    with pytest.raises(InvalidCertificate, match="alpha must be a probability strictly between"):
+        _refingerprinted(replace(empty, alpha=0.0)).verify()
+    with pytest.raises(InvalidCertificate, match="estimates must be 1, for the threshold form"):
         _with_evidence(ALL["image_and_tokens"](), estimates=()).verify()
+
+
+def _looks(k: int, trials: int) -> tuple[Estimate, Estimate]:
+    """Running bounds of two classes: the prediction's at 100 draws, the rival's at an earlier look."""
+    flat = (1.0, 1.0)
+    ahead, behind = beta_mixture(k, 100, 0.005), beta_mixture(trials // 2, trials, 0.005, "upper")
+    return (
+        Estimate(0, "lower", k, 100, 0.005, ahead, "beta_mixture", flat),
+        Estimate(1, "upper", trials // 2, trials, 0.005, behind, "beta_mixture", flat),
+    )
+
+
+def test_running_bounds_reached_at_different_looks_count_the_longest() -> None:
+    early = _with_evidence(
+        ALL["abstained"](), estimates=_looks(52, 60), form="rivals", threshold=None, stop="precision"
+    )
+    assert early.samples == 110
+    early.verify()
+    with pytest.raises(InvalidCertificate, match="samples must be 110 or more"):
+        _refingerprinted(replace(early, samples=109)).verify()
+
+
+def test_a_rival_never_has_more_than_the_prediction_leaves() -> None:
+    bounds = _looks(99, 20)
+    assert bounds[1].bound > 1 - bounds[0].bound
+    made = certificate(
+        [IMAGE], lambda: [law()], form="rivals", bounds=bounds, selection=(9, 1), stop="precision"
+    )
+    made.verify()
+    assert made.claims[0].mu is not None
+    assert made.claims[0].mu > 1.0
+
+
+def test_fixed_bounds_count_the_same_draws() -> None:
+    made = ALL["fields_of_ten"]()
+    assert isinstance(made.evidence, SmoothingEvidence)
+    first, second, third = made.evidence.estimates
+    bound = clopper_pearson(5, 1000, third.alpha, "upper")
+    fewer = replace(third, successes=5, trials=1000, bound=bound)
+    with pytest.raises(InvalidCertificate, match="trials must be 2000, as all fixed bounds count the same"):
+        _with_evidence(made, estimates=(first, second, fewer)).verify()
+
+
+def test_noise_at_the_ends_of_its_ranges_is_accepted() -> None:
+    ends: list[dict[str, object]] = [
+        {"channel": "f", "noise": "categorical", "arities": (2, 2**40), "betas": (1.0, 1e-300)},
+        {"channel": "m", "noise": "mask", "beta": 1.0, "mask_id": 0, "length": 1},
+        {
+            "channel": "t",
+            "noise": "uniform_replacement",
+            "beta": 1.0,
+            "alphabet": 2,
+            "length": 3,
+            "outside": 3,
+        },
+    ]
+    made = _with_evidence(ALL["abstained"](), channels=(*ends[:1], IMAGE, *ends[1:]))
+    made.verify()
+    with pytest.raises(InvalidCertificate, match="low must be below high"):
+        _with_evidence(made, channels=(IMAGE | {"low": 1.0},)).verify()
+
+
+def test_every_token_of_a_text_may_be_attacked() -> None:
+    made = certificate(
+        [_masked_text(2)],
+        lambda d: [law(*[masked(0.9)] * d)],
+        bounds=estimates((997, 3), 1000, 0.01, "threshold"),
+        selection=(9, 1),
+    )
+    made.verify()
+    assert made.frontier == {0: 0.0, 1: 0.0, 2: 0.0}
+
+
+def _masked_text(length: int) -> dict[str, object]:
+    noise = {"channel": "t", "noise": "mask", "beta": 0.9, "mask_id": 0, "length": length}
+    return noise | {"threat": "token_l0", "max_d": length}
 
 
 def test_more_votes_than_draws_are_refused() -> None:

@@ -4,6 +4,7 @@ It shares no code with the solvers (laws, confidence): it knows the records, and
 
     general     what holds for every kind: fingerprint, classes, the frontier's shape
     smoothing   the randomised-smoothing kind, which uses
+    noise       ranges of the recorded noise and budgets
     counts      confidence bounds from counts
     positions   one changed token or field; which changes are worst
     products    several changes at once, in exact rationals

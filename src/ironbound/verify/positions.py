@@ -39,8 +39,8 @@ class Position:
     def worse(self, other: Position) -> bool:
         """Whether an attacker never prefers `other` to this one."""
         kinks = [q / p for p, q in self.outcomes + other.outcomes if p > 0]
-        points = [*kinks, max(kinks) + 1]  # beyond the last kink both grow with slope 1
-        return all(self.divergence(g) >= other.divergence(g) for g in points)
+        # Both are 0 at g = 0, linear in between, and of slope 1 beyond the last kink.
+        return all(self.divergence(g) >= other.divergence(g) for g in kinks)
 
 
 def position(outcomes: Sequence[Outcome]) -> Position:
