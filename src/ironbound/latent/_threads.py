@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+Item = TypeVar("Item")
 Part = TypeVar("Part")
 
 _SMALL = 512  # rows below which starting threads costs more than it saves
@@ -23,7 +24,10 @@ def _controller() -> ThreadpoolController:
 
 @contextmanager
 def single_blas() -> Iterator[None]:
-    """BLAS on one thread: small products in many threads spend their time waiting for each other."""
+    """BLAS on one thread: on a busy machine its threads spend their time waiting for each other.
+
+    Measured on a fit of ten classes, D = 64, two cores with other work: 0.2 s on one thread, 16 s on two.
+    """
     with _controller().limit(limits=1, user_api="blas"):
         yield
 
@@ -42,11 +46,19 @@ def by_blocks(
         block, threads = max(count, 1), 1
     even = -(-count // max(threads, -(-count // block)))
     slices = [slice(start, min(start + even, count)) for start in range(0, count, even)] if count else []
-    if threads == 1 or len(slices) < 2:
-        with single_blas():
-            return [work(part) for part in slices]
-    with single_blas(), ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, slices))
+    return in_parallel(work, slices, threads)
+
+
+def in_parallel(
+    work: Callable[[Item], Part], items: Sequence[Item], threads: int | None = None
+) -> list[Part]:
+    """`work` on each item, in order, on several threads; BLAS stays on one thread each."""
+    threads = min(threads or cores(), len(items))
+    with single_blas():
+        if threads < 2:
+            return [work(item) for item in items]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(work, items))
 
 
 def cores() -> int:

@@ -20,6 +20,7 @@ from ironbound.latent._checks import check_latents, check_training
 from ironbound.latent._covariance import estimate, factor
 from ironbound.latent._rounding import UNIT, Array
 from ironbound.latent._signed import SignedDistances
+from ironbound.latent._threads import single_blas
 from ironbound.latent.margins import lipschitz_margin
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii
@@ -87,6 +88,7 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         self.variance_floor = variance_floor
         self.random_state = random_state
 
+    @single_blas()
     def fit(self, Z: ArrayLike, y: ArrayLike) -> EllipsoidClassifier:
         """Fit to latents Z (N, D) and labels y (N,)."""
         z, labels = check_training(self, Z, y)

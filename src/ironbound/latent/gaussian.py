@@ -22,6 +22,7 @@ from ironbound.errors import InputError, wrong_value
 from ironbound.latent._checks import check_latents, check_training
 from ironbound.latent._covariance import estimate, factor, log_det
 from ironbound.latent._rounding import Array
+from ironbound.latent._threads import single_blas
 from ironbound.latent.certify import certificates
 from ironbound.latent.linear import LinearScores
 from ironbound.latent.quadratic import Quadratics
@@ -84,6 +85,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
         self.variance_floor = variance_floor
         self.random_state = random_state
 
+    @single_blas()
     def fit(self, Z: ArrayLike, y: ArrayLike) -> GaussianClassifier:
         """Fit to latents Z (N, D) and labels y (N,)."""
         z, labels = check_training(self, Z, y)

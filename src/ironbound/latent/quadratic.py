@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ironbound.errors import wrong_value
 from ironbound.latent._rounding import UNIT, Array, gamma
+from ironbound.latent._threads import by_blocks
 
 Labels = NDArray[np.int64]
 
@@ -100,8 +101,9 @@ class Quadratics:
         return np.einsum("ij,ij->i", t, t), np.einsum("ij,ij->i", x, x)
 
     def scores(self, z: Array) -> Array:
-        """q_m(z), shape (N, M)."""
-        return self.bounded_scores(z)[0]
+        """q_m(z), shape (N, M), by blocks on all cores."""
+        parts = by_blocks(lambda rows: self.bounded_scores(z[rows])[0], len(z), _BLOCK // self.dimension + 1)
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.means)))
 
     def bounded_scores(self, z: Array) -> tuple[Array, Array]:
         """Scores of shape (N, M), and bounds of the same shape on their distance from the real values.

@@ -13,6 +13,7 @@ Example:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from ironbound.latent import _dual
 from ironbound.latent._pair import Basis, Pair, diagonalise
 from ironbound.latent._rounding import UNIT, Array, gamma
-from ironbound.latent._threads import by_blocks
+from ironbound.latent._threads import by_blocks, in_parallel
 from ironbound.latent.margins import quadratic_margin
 from ironbound.latent.quadratic import Quadratics
 
@@ -73,39 +74,50 @@ class QuadraticRadii:
         self.memory = memory
         self._bases: dict[tuple[int, int], Basis] = {}
         self._pairs: dict[tuple[int, int], Pair] = {}
+        self._lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickles carry the classifier only; eigenbases are computed again."""
-        return self.__dict__ | {"_bases": {}, "_pairs": {}}
+        return {name: getattr(self, name) for name in ("quadratics", "screen", "memory", "threads")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)
 
     def prepare(self) -> QuadraticRadii:
         """Diagonalise every pair of different classes that fits in memory, ahead of the first input."""
-        q = self.quadratics
-        for k in range(len(q.means)):
-            for j in range(len(q.means)):
-                if q.owner[j] != q.owner[k] and len(self._pairs) < self._capacity:
-                    self.pair(k, j)
+        owner = self.quadratics.owner
+        pairs = [(k, j) for j in range(len(owner)) for k in range(j) if owner[k] != owner[j]]
+        in_parallel(self._both_orders, pairs[: self._capacity], self.threads)
         return self
+
+    def _both_orders(self, pair: tuple[int, int]) -> None:
+        self.pair(pair[0], pair[1])
+        self.pair(pair[1], pair[0])
 
     def pair(self, own: int, rival: int) -> Pair:
         """Geometry of `rival beats own` for two components."""
         found = self._pairs.get((own, rival))
-        if found is None:
-            key = (min(own, rival), max(own, rival))
-            if key not in self._bases:
-                while len(self._pairs) >= self._capacity:
-                    oldest = next(iter(self._pairs))
-                    del self._pairs[oldest]
-                    self._bases.pop((min(oldest), max(oldest)), None)
-                self._bases[key] = diagonalise(self.quadratics, key[1], key[0])
-            found = Pair.build(self.quadratics, self._bases[key], own, rival, flip=own > rival)
+        if found is not None:
+            return found
+        key = (min(own, rival), max(own, rival))
+        # Two threads may do the same work; the results are equal, and the lock guards the tables only.
+        basis = self._bases.get(key) or diagonalise(self.quadratics, key[1], key[0])
+        found = Pair.build(self.quadratics, basis, own, rival, flip=own > rival)
+        with self._lock:
+            self._bases[key] = basis
             self._pairs[(own, rival)] = found
+            while len(self._bases) > self._capacity:
+                oldest = next(iter(self._bases))
+                del self._bases[oldest]
+                self._pairs.pop(oldest, None)
+                self._pairs.pop((oldest[1], oldest[0]), None)
         return found
 
     @property
     def _capacity(self) -> int:
+        """How many bases, each with the pair in both orders, the memory holds."""
         size = self.quadratics.dimension
-        return max(64, self.memory // (8 * size * (6 if self.quadratics.diagonal else size // 2 + 1)))
+        return max(32, self.memory // (8 * size * (12 if self.quadratics.diagonal else size + 12)))
 
     def __call__(self, z: Array) -> Radii:
         """Radii of inputs z, shape (N, D), float64 and finite."""
