@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ironbound.certificate import ReplacementNoise
 from ironbound.errors import InvalidCertificate
-from ironbound.verify.positions import Group, Position, masked, position, replaced, undominated
+from ironbound.verify.positions import Group, Position, groups_of, masked, position, replaced, undominated
 from ironbound.verify.products import joint
 
 
@@ -82,6 +83,65 @@ def test_no_choice_of_tokens_is_worse_than_all_that_are_kept(
             law = handmade.law(*(one.outcomes for one in written))
             for g in [Fraction(1, 9), Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(7)]:
                 assert max(divergence(other, g) for other in kept) >= divergence(law, g)
+
+
+shares = st.fractions(0, 1, max_denominator=6)
+
+
+@st.composite
+def positions(draw: st.DrawFn) -> Position:
+    """A share of P alone, a share of Q alone, and an overlap."""
+    x, c = draw(shares), draw(shares)
+    return position([(x, Fraction(0)), (1 - x, c), (Fraction(0), 1 - c)])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.lists(positions(), min_size=1, max_size=3)), min_size=1, max_size=3
+    ),
+    st.integers(0, 3),
+)
+def test_places_with_several_options_lose_no_worst_choice(
+    places: list[tuple[int, list[Position]]], d: int
+) -> None:
+    each = [options for capacity, options in places for _ in range(capacity)]
+    d = min(d, len(each))
+    kept = list(undominated([Group(capacity, tuple(options)) for capacity, options in places], d))
+    laws = [handmade.law(*(one.outcomes for one, n in choice for _ in range(n))) for choice in kept]
+    for chosen in itertools.combinations(each, d):
+        for picked in itertools.product(*chosen):
+            law = handmade.law(*(one.outcomes for one in picked))
+            for g in [Fraction(1, 9), Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(7)]:
+                assert max(divergence(other, g) for other in laws) >= divergence(law, g)
+
+
+def at(x: int, c: int) -> Position:
+    """x/20 of P alone, and an overlap that holds c/20 of Q."""
+    only_p, shared = Fraction(x, 20), Fraction(c, 20)
+    return position([(only_p, Fraction(0)), (1 - only_p, shared), (Fraction(0), 1 - shared)])
+
+
+def test_a_place_that_is_still_to_be_filled_excludes_nothing() -> None:
+    # i is worse than j, m and n are worse than k; i and k share a place, as m and n do. All places are changed.
+    i, j, k, m, n = at(10, 10), at(8, 12), at(12, 14), at(12, 13), at(14, 14)
+    assert i.worse(j)
+    assert m.worse(k)
+    assert n.worse(k)
+    kept = undominated([Group(1, (i, k)), Group(1, (j,)), Group(1, (m, n))], 3)
+    assert {frozenset(one for one, _ in choice) for choice in kept} == {
+        frozenset(picked) for picked in itertools.product((i, k), (j,), (m, n))
+    }
+
+
+def test_the_places_of_a_text_are_those_inside_and_those_outside_the_alphabet() -> None:
+    for attacker, options in (("closed", 1), ("open", 2)):
+        record = ReplacementNoise("t", 0.5, 9, 7, outside=3, threat="token_l0", max_d=2, attacker=attacker)  # type: ignore[arg-type]
+        inside, outside = groups_of(record)
+        assert (inside.capacity, outside.capacity) == (4, 3)
+        assert len(inside.options) == len(outside.options) == options
+        assert inside.options[0] == replaced(9, 0.5, True, True)
+        assert outside.options[0] == replaced(9, 0.5, False, True)
 
 
 def test_one_rate_needs_one_choice_the_largest_arities() -> None:
