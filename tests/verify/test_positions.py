@@ -123,7 +123,7 @@ def at(x: int, c: int) -> Position:
 
 
 def test_a_place_that_is_still_to_be_filled_excludes_nothing() -> None:
-    # i is worse than j, m and n are worse than k; i and k share a place, as m and n do. All places are changed.
+    # i is worse than j, m and n are worse than k; i and k share a place, as m and n do. All three change.
     i, j, k, m, n = at(10, 10), at(8, 12), at(12, 14), at(12, 13), at(14, 14)
     assert i.worse(j)
     assert m.worse(k)
