@@ -13,6 +13,7 @@ import pytest
 
 from ironbound.errors import InputError, InputTypeError
 from ironbound.models.http import HttpClassifier, Reply
+from ironbound.models.http.headers import Headers, Url, redacted
 
 URL = "http://filter.test/classify"
 ONE: dict[str, Any] = {"template": {"x": {"$channel": "x"}}, "answer": "label"}
@@ -126,6 +127,15 @@ def test_secrets_are_sent_but_never_shown(monkeypatch: pytest.MonkeyPatch) -> No
     base = HttpClassifier(url, **settings)
     assert repr(base) == f"HttpClassifier({URL!r}, headers=['Authorization', 'X-Key'])"
     assert TOKEN.encode() not in pickle.dumps(base)
+
+
+def test_secrets_that_begin_alike_are_hidden_to_their_ends() -> None:
+    alike = ["shared-abc", "shared-xyz-1", "shared-xyz-2"]
+    url, headers = Url.parse(f"http://h/?a={alike[0]}&b={alike[1]}"), Headers({"X-Key": alike[2]})
+    for secret in alike:
+        assert redacted(f"<{secret}>", url, headers) == "<***>"
+        assert redacted(f"<{secret[:-2]}...", url, headers) == "<***..."  # cut off, as long messages are
+    assert redacted("share, X-Key", url, headers) == "share, X-Key"
 
 
 def test_a_password_in_the_url_is_refused_without_repeating_it() -> None:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from urllib.parse import parse_qsl, urlsplit
 
 from ironbound.errors import InputError, InputTypeError
@@ -124,24 +125,22 @@ def redacted(text: str, url: Url, headers: Headers) -> str:
         >>> redacted("no such key: abcdefghi", Url.parse("http://h/?key=abcdefghijkl"), Headers({}))
         'no such key: ***'
     """
-    for secret in headers.secrets() | {value for _, value in parse_qsl(url.query)}:
-        for written in (secret, secret.replace("\\", "\\\\")):  # messages show texts escaped
-            text = _without(text, written)
-    return text
+    secrets = headers.secrets() | {value for _, value in parse_qsl(url.query)}
+    written = secrets | {secret.replace("\\", "\\\\") for secret in secrets}  # messages show texts escaped
+    shown = ""
+    at = 0
+    while at < len(text):
+        # The longest, since what one of them leaves over may be the rest of another.
+        run = max((_common(text, at, secret) for secret in written), default=0)
+        shown += "***" if run >= _SECRET else text[at]
+        at += run if run >= _SECRET else 1
+    return shown
 
 
-def _without(text: str, secret: str) -> str:
-    start = secret[:_SECRET]
-    if len(start) < _SECRET:
-        return text
-    at = text.find(start)
-    while at >= 0:
-        end = at + _SECRET
-        while end < len(text) and text[end : end + 1] == secret[end - at : end - at + 1]:
-            end += 1
-        text = text[:at] + "***" + text[end:]
-        at = text.find(start, at + 3)
-    return text
+def _common(text: str, at: int, secret: str) -> int:
+    """How many characters of the text from `at` on are the beginning of the secret."""
+    pairs = zip(text[at:], secret, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _environment(header: str, variable: str) -> str:
