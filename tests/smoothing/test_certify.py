@@ -226,6 +226,22 @@ def test_answers_that_are_no_class_count_against_the_prediction() -> None:
     silent.verify()
 
 
+@pytest.mark.parametrize("stop", [{"stop": "fixed"}, {"stop": "precision", "precision": 0.3}])
+def test_draws_without_a_class_count_for_every_rival(stop: dict[str, Any]) -> None:
+    def failing(batch: dict[str, Any]) -> Any:
+        votes = (batch["x"][:, 0] > 0).astype(int) * 2
+        return np.where(batch["x"][:, 1] > 1.0, -1, votes)  # P(N(0, 1/4) > 1): 2.3 % of the draws fail
+
+    model = ib.SmoothedClassifier(failing, ib.Smoothing(x=ib.Gaussian(0.5)), num_classes=3)
+    cert = model.certify({"x": [2.0, 0.0]}, threat=ib.Threat(x=ib.L2()), n=2000, **stop)
+    first, *rivals = evidence(cert).estimates
+    assert (first.label, cert.prediction) == (2, 2)
+    assert all(r.successes > 0 and r.bound >= 0.01 for r in rivals)
+    if stop["stop"] == "fixed":
+        assert all(r.successes == 2000 - first.successes for r in rivals)
+    cert.verify()
+
+
 def test_no_certificate_is_a_result_with_a_reason() -> None:
     cert = certify(sign, 0.0, n=1000)
     assert cert.abstained

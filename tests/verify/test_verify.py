@@ -212,7 +212,7 @@ def test_more_votes_than_draws_are_refused() -> None:
     first, second, third = made.evidence.estimates
     k = 100
     crowded = replace(third, successes=k, bound=clopper_pearson(k, 2000, third.alpha, "upper"))
-    with pytest.raises(InvalidCertificate, match="must be at most 2000 in all"):
+    with pytest.raises(InvalidCertificate, match="must be at most 2000 together"):
         _with_evidence(made, estimates=(first, second, crowded)).verify()
 
 

@@ -22,7 +22,8 @@ class Estimate:
     Attributes:
         label: class index.
         side: "lower" for the prediction, "upper" for a rival.
-        successes, trials: how many of the estimation draws showed the label.
+        successes, trials: how many of the estimation draws showed the label; for a rival also those that
+            named no class at all, which might have been it.
         alpha: error probability spent on this bound.
         bound: the bound, rounded away from the claim to the nearest float64.
         rule: "clopper_pearson" (fixed number of draws) or "beta_mixture" (valid at any stopping time).

@@ -38,7 +38,8 @@ def from_counts(
 
     Args:
         label: the selected class.
-        counts: votes of each class, shape (C,); draws that voted for no class count in `trials` only.
+        counts: votes of each class, shape (C,); draws that voted for no class are counted for every rival,
+            so the bounds hold whatever class those draws would have named (an endpoint that failed, say).
         trials: number of draws, fixed beforehand.
         alpha: total error probability, split evenly over all bounds.
         threshold: given in the threshold form, where rivals need no bound of their own.
@@ -46,8 +47,9 @@ def from_counts(
     bounded = bounded_classes(label, len(counts), threshold)
     share = share_of(alpha, len(bounded))
     found: list[Estimate] = []
+    unnamed = trials - int(counts.sum())
     for c in bounded:
-        k = int(counts[c])
+        k = int(counts[c]) if c == label else int(counts[c]) + unnamed
         if c == label:
             bound = confidence.clopper_pearson_lower(k, trials, share)
             found.append(Estimate(c, "lower", k, trials, share, bound, "clopper_pearson", None))
@@ -72,8 +74,10 @@ class Running:
         self._sequence = confidence.BetaMixtureSequence(share, shape=(len(self._bounded),))
 
     def update(self, counts: Counts, trials: int) -> None:
-        """Add the votes (C,) of `trials` new draws, and look."""
-        self._sequence.update(counts[self._bounded], np.full(len(self._bounded), trials))
+        """Add the votes (C,) of `trials` new draws, and look; unnamed draws count for every rival."""
+        votes = counts[self._bounded] + (trials - int(counts.sum()))
+        votes[0] = counts[self._bounded[0]]
+        self._sequence.update(votes, np.full(len(self._bounded), trials))
 
     def pessimistic(self) -> Level:
         """What is proved so far."""

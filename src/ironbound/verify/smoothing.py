@@ -168,10 +168,13 @@ def _draws(certificate: Certificate, evidence: SmoothingEvidence) -> None:
             expected = f"{estimates[0].trials}, as all fixed bounds count the same draws"
             raise refuse(f"evidence.estimates[{i}].trials", estimate.trials, expected)
     if len({estimate.trials for estimate in estimates}) == 1:
-        votes = sum(estimate.successes for estimate in estimates)
+        # A draw that named no class counts for every rival, so only pairs with the prediction are disjoint.
+        votes = estimates[0].successes + max((e.successes for e in estimates[1:]), default=0)
         if votes > estimates[0].trials:
             raise refuse(
-                "the successes of evidence.estimates", votes, f"at most {estimates[0].trials} in all"
+                "the successes of the prediction and of a rival in evidence.estimates",
+                votes,
+                f"at most {estimates[0].trials} together",
             )
 
 
