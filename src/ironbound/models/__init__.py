@@ -1,4 +1,4 @@
-"""Adapters to what users have: callables, torch modules, scikit-learn pipelines over DataFrame rows."""
+"""Adapters to what users have: callables, torch modules, scikit-learn pipelines, JSON endpoints."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from ironbound.models.sklearn import TabularClassifier
 from ironbound.models.tables import TableSchema
 
 if TYPE_CHECKING:
+    from ironbound.models.http import HttpClassifier as HttpClassifier
     from ironbound.models.torch import TorchClassifier as TorchClassifier
 
-__all__ = ["BaseClassifier", "TableSchema", "TabularClassifier", "TorchClassifier", "as_base"]
+__all__ = [
+    "BaseClassifier",
+    "HttpClassifier",
+    "TableSchema",
+    "TabularClassifier",
+    "TorchClassifier",
+    "as_base",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +27,8 @@ def __getattr__(name: str) -> Any:
         from ironbound.models.torch import TorchClassifier
 
         return TorchClassifier
+    if name == "HttpClassifier":
+        from ironbound.models.http import HttpClassifier
+
+        return HttpClassifier
     raise AttributeError(f"module 'ironbound.models' has no attribute {name!r}")
