@@ -39,9 +39,8 @@ class HttpClassifier:
     fare better: one InputError says what to change. The same happens after the first three calls failed for
     other reasons, and after `give_up_after` calls in a row later on.
 
-    The certificate is about the endpoint as it was called, failures included. Losing votes can only weaken
-    what is claimed for the prediction; but with `rivals="bonferroni"` a rival's lost votes lower the bound on
-    the rival too, so there `failures` should be zero, or the other form be used.
+    A failed call can only weaken what is claimed: it counts against the prediction, and where rivals are
+    bounded it counts for every one of them.
 
     Answers are in the order of the draws whatever the concurrency. If the endpoint's answer depends on the
     draw alone, then so do the counts: a call with several draws that fails is divided until the draws that
