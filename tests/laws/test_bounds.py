@@ -230,6 +230,7 @@ def test_arrays_keep_their_shape_and_agree_with_scalars() -> None:
     p = np.array([[0.2, 0.9], [0.99, 0.9999]])
     lower, upper = law.lower(p), law.upper(p)
     assert lower.shape == upper.shape == (2, 2)
+    assert np.array_equal(law.lower(p.tolist()), lower)  # pyright: ignore[reportArgumentType, reportCallIssue]
     for index in np.ndindex(2, 2):
         assert lower[index] == pytest.approx(law.lower(float(p[index])), rel=1e-12)
         assert upper[index] == pytest.approx(law.upper(float(p[index])), rel=1e-12)

@@ -151,7 +151,7 @@ def _probabilities(p: float | ArrayLike) -> tuple[Array, tuple[int, ...] | None]
     array = np.asarray(p, dtype=np.float64)
     if not np.all((array >= 0.0) & (array <= 1.0)):
         raise wrong_value("p", p, "a probability in [0, 1]")
-    return array.reshape(-1), (array.shape if isinstance(p, np.ndarray) else None)
+    return array.reshape(-1), (array.shape if isinstance(p, np.ndarray) or array.ndim else None)
 
 
 def _reshape(values: Array, shape: tuple[int, ...] | None) -> float | Array:
