@@ -1,0 +1,1 @@
+"""Published tables and figures, repeated: one TOML file each in `experiments/`, for `ironbound reproduce`."""

@@ -1,0 +1,53 @@
+"""Line plots of experiments, in the manner of the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F7F7F", "#000000")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 2)))
+
+Line = tuple[Sequence[float], Sequence[float]]
+
+
+def plot(
+    path: Path,
+    lines: Mapping[str, Line],
+    *,
+    title: str,
+    x: str,
+    y: str = "certified accuracy (%)",
+    markers: Mapping[str, Line] | None = None,
+    limit: float | None = 103,
+) -> None:
+    """Write a PNG.
+
+    Args:
+        path: of the picture.
+        lines: name -> (x, y), drawn as lines.
+        title, x, y: texts.
+        markers: name -> (x, y), drawn as points: published figures.
+        limit: top of the y axis; None to fit.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for place, (name, (at, height)) in enumerate(lines.items()):
+        style = DASHES[place % len(DASHES)]
+        axes.plot(at, height, color=COLOURS[place % len(COLOURS)], linestyle=style, linewidth=2, label=name)
+    for place, (name, (at, height)) in enumerate((markers or {}).items()):
+        colour = COLOURS[place % len(COLOURS)]
+        axes.plot(at, height, "o", color=colour, markerfacecolor="none", label=name, clip_on=False)
+    if limit is not None:
+        axes.set_ylim(0, limit)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(True, color="#8a919c", alpha=0.3, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title.replace("$", r"\$"), loc="left", fontsize=12, fontweight="bold")
+    figure.legend(loc="outside right upper", frameon=False)
+    figure.savefig(path, dpi=160, metadata={"Software": None})
