@@ -18,6 +18,14 @@ _TASKS = {
     ),
     "digits": ("ironbound.data.digits", "image: which of ten digits does the picture show?"),
     "adult": ("ironbound.data.adult", "table: does this person earn more than 50,000 dollars a year?"),
+    "mnist-claims": (
+        "ironbound.data.mnist_claims",
+        "image + text: is the claim about this MNIST digit true?",
+    ),
+    "fashion-products": (
+        "ironbound.data.fashion_products",
+        "image + text: is this article of clothing for sports or for every day?",
+    ),
 }
 
 
@@ -25,7 +33,7 @@ def task_names() -> tuple[str, ...]:
     """Names of the built-in tasks.
 
     Example:
-        >>> task_names()
+        >>> task_names()[:3]
         ('digits-claims', 'digits', 'adult')
     """
     return tuple(_TASKS)

@@ -1,0 +1,58 @@
+"""mnist-claims and fashion-products: balanced, reproducible, and better than guessing when trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ironbound.data import fashion_products, mnist_claims
+from ironbound.data.registry import data_folder
+from ironbound.errors import InputError
+from ironbound.experiments.measure import clean
+
+QUICK = {"steps": 60}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+def test_mnist_claims_need_both_picture_and_text(folder: Path) -> None:
+    if data_folder("mnist") is None:
+        pytest.skip("mnist is not in IRONBOUND_DATA")
+    problem = mnist_claims.load(cache=folder, settings=mnist_claims.SETTINGS | QUICK)
+    labels = np.array([example.label for example in problem.examples])
+    assert labels.tolist() == [1, 0] * 900
+    shown = np.array([int(example.text[9]) for example in problem.examples])
+    for digit in range(10):
+        assert labels[shown == digit].mean() == 0.5
+    assert clean(problem, 200) > 70.0
+    again = mnist_claims.load(cache=folder, settings=mnist_claims.SETTINGS | QUICK)
+    assert (again.model_digest, again.data_digest) == (problem.model_digest, problem.data_digest)
+
+
+def test_fashion_products_has_the_two_usages_of_the_test_part(folder: Path) -> None:
+    if data_folder("multimodal") is None:
+        pytest.skip("multimodal is not in IRONBOUND_DATA")
+    problem = fashion_products.load(cache=folder, settings=fashion_products.SETTINGS | QUICK)
+    labels = np.array([example.label for example in problem.examples])
+    assert np.bincount(labels).tolist() == [224, 92]
+    title = problem.examples[0].inputs["title"]
+    assert title.shape == (fashion_products.LENGTH,)
+    # The noise may draw every word that the model knows, and no other.
+    channel = problem.smoothing["title"]
+    drawn = channel.sample(np.full(4000, 5), np.random.default_rng(0), 1)
+    assert drawn.min() == 0
+    with pytest.raises(InputError):
+        channel.check(np.array([drawn.max() + 1]), "title")
+
+
+def test_titles_are_cut_and_filled() -> None:
+    words = fashion_products.vocabulary(["Blue shoe", "blue Cap!"])
+    assert words == ("<fill>", "<unknown>", "blue")
+    long = fashion_products.encode([" ".join(["blue"] * 20), "shoe"], words)
+    assert long[0].tolist() == [2] * 12
+    assert long[1].tolist() == [1] + [0] * 11
