@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ironbound.smoothing import SmoothedClassifier as SmoothedClassifier
     from ironbound.threats import L2 as L2
     from ironbound.threats import FieldsL0 as FieldsL0
+    from ironbound.threats import SuffixAppend as SuffixAppend
+    from ironbound.threats import SuffixInPlace as SuffixInPlace
     from ironbound.threats import Threat as Threat
     from ironbound.threats import TokenL0 as TokenL0
 
@@ -43,6 +45,8 @@ _PUBLIC = {
     "Mask": "ironbound.channels",
     "SmoothedClassifier": "ironbound.smoothing",
     "Smoothing": "ironbound.channels",
+    "SuffixAppend": "ironbound.threats",
+    "SuffixInPlace": "ironbound.threats",
     "Threat": "ironbound.threats",
     "TokenL0": "ironbound.threats",
     "UniformReplacement": "ironbound.channels",
@@ -65,6 +69,8 @@ __all__ = [  # noqa: RUF022 - modules first, then names
     "Mask",
     "SmoothedClassifier",
     "Smoothing",
+    "SuffixAppend",
+    "SuffixInPlace",
     "Threat",
     "TokenL0",
     "UniformReplacement",

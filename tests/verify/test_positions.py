@@ -137,7 +137,7 @@ def test_a_place_that_is_still_to_be_filled_excludes_nothing() -> None:
 def test_the_places_of_a_text_are_those_inside_and_those_outside_the_alphabet() -> None:
     for attacker, options in (("closed", 1), ("open", 2)):
         record = ReplacementNoise("t", 0.5, 9, 7, outside=3, threat="token_l0", max_d=2, attacker=attacker)  # type: ignore[arg-type]
-        inside, outside = groups_of(record)
+        inside, outside = groups_of(record, 2)
         assert (inside.capacity, outside.capacity) == (4, 3)
         assert len(inside.options) == len(outside.options) == options
         assert inside.options[0] == replaced(9, 0.5, True, True)

@@ -6,10 +6,12 @@ from ironbound.certificate.channels import (
     GaussianNoise,
     MaskNoise,
     ReplacementNoise,
+    SuffixNoise,
     channel_record,
 )
 from ironbound.certificate.claim import Claim
 from ironbound.certificate.kinds import Evidence, evidence_type, register
+from ironbound.certificate.per_budget import PerBudgetEvidence
 from ironbound.certificate.record import Certificate
 from ironbound.certificate.refusal import refuse
 from ironbound.certificate.smoothing import Estimate, SmoothingEvidence
@@ -23,8 +25,10 @@ __all__ = [
     "Evidence",
     "GaussianNoise",
     "MaskNoise",
+    "PerBudgetEvidence",
     "ReplacementNoise",
     "SmoothingEvidence",
+    "SuffixNoise",
     "channel_record",
     "evidence_type",
     "refuse",

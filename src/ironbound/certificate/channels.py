@@ -12,7 +12,7 @@ from ironbound.certificate.refusal import refuse
 
 
 class ChannelRecord(Mapping[str, Any]):
-    """Base of the four kinds of noise below. Reads as attributes or as a mapping of them.
+    """Base of the kinds of noise below. Reads as attributes or as a mapping of them.
 
     The entry "threat" is None for a channel that is noised but not attacked.
     """
@@ -119,11 +119,34 @@ class CategoricalNoise(ChannelRecord):
     noise: Literal["categorical"] = "categorical"
 
 
+@dataclass(frozen=True)
+class SuffixNoise(ChannelRecord):
+    """A kernel on `positions` tokens at the end of a text, or on the first of `slot` pads behind it.
+
+    `kernel` is the record of the noise on these positions alone. `length` counts all tokens, pads included.
+    A budget d reaches the last d tokens, or the first d pads; `outside` lists, in the order in which they are
+    reached (from 1), those whose clean token is no symbol of the noise. `slot` and `pad` are None in place.
+    """
+
+    channel: str
+    kernel: ChannelRecord
+    length: int
+    positions: int
+    outside: tuple[int, ...] = ()
+    slot: int | None = None
+    pad: int | None = None
+    threat: Literal["suffix_in_place", "suffix_append"] | None = None
+    max_d: int | None = None
+    attacker: Literal["closed", "open"] | None = None
+    noise: Literal["suffix"] = "suffix"
+
+
 NOISES: dict[str, type[ChannelRecord]] = {
     "gaussian": GaussianNoise,
     "uniform_replacement": ReplacementNoise,
     "mask": MaskNoise,
     "categorical": CategoricalNoise,
+    "suffix": SuffixNoise,
 }
 
 
@@ -139,4 +162,6 @@ def channel_record(data: Mapping[str, Any]) -> ChannelRecord:
     if not isinstance(data, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise refuse("a channel of the evidence", data, "a mapping of its parameters")
     plain = {name: encode(item) for name, item in data.items()}
+    if isinstance(data.get("kernel"), Mapping):
+        plain["kernel"] = channel_record(data["kernel"]).to_plain()
     return ChannelRecord.from_plain(plain, f"channel {plain.get('channel')!r}", defaults=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from decimal import ROUND_FLOOR, Context
 from typing import TYPE_CHECKING
 
-from ironbound.certificate.channels import CategoricalNoise, GaussianNoise, ReplacementNoise
+from ironbound.certificate.channels import CategoricalNoise, GaussianNoise, ReplacementNoise, SuffixNoise
 from ironbound.certificate.claim import Claim, derived_radii
 
 if TYPE_CHECKING:
+    from ironbound.certificate.per_budget import PerBudgetEvidence
     from ironbound.certificate.record import Certificate
     from ironbound.certificate.smoothing import SmoothingEvidence
 
@@ -19,9 +20,7 @@ def smoothing_sentence(certificate: Certificate, evidence: SmoothingEvidence) ->
     if label is None:
         reason = certificate.reason or "no reason was given"
         return f"Nothing is claimed about input {certificate.input_id!r}: {reason}."
-    name = f"class {label}"
-    if certificate.class_names is not None:
-        name = f"{certificate.class_names[label]!r} ({name})"
+    name = _class(certificate, label)
     above = "every other class" if evidence.threshold is None else f"{evidence.threshold!r}"
     powers = _powers(evidence, _names(certificate))
     return (
@@ -29,6 +28,34 @@ def smoothing_sentence(certificate: Certificate, evidence: SmoothingEvidence) ->
         f"draws, the smoothed classifier's probability of {name} at input {certificate.input_id!r} stays "
         f"above {above} against every attacker who {powers}{_frontier(certificate, evidence)}."
     )
+
+
+def per_budget_sentence(certificate: Certificate, evidence: PerBudgetEvidence) -> str:
+    """The sentence for a certificate with one smoothed classifier for each budget."""
+    label = certificate.prediction
+    if label is None:
+        reason = certificate.reason or "no reason was given"
+        return f"Nothing is claimed about input {certificate.input_id!r}: {reason}."
+    name, threshold = _class(certificate, label), evidence.parts[0].threshold
+    above = "every other class" if threshold is None else f"{threshold!r}"
+    part = evidence.parts[-1]
+    names = _names(certificate)
+    d = names[evidence.channel]
+    return (
+        f"There is a smoothed classifier for each {d} >= 1, with noise on just the places of "
+        f"{evidence.channel!r} that {d} changes can reach, and each claim is about the classifier of its own "
+        f"{d} (for {d} = 0 that of 1). Except with probability at most {certificate.alpha!r} over all "
+        f"{certificate.samples:,} noise draws, its probability of {name} at input {certificate.input_id!r} "
+        f"stays above {above} against every attacker who {_powers(part, names)}"
+        f"{_frontier(certificate, part)}."
+    )
+
+
+def _class(certificate: Certificate, label: int) -> str:
+    name = f"class {label}"
+    if certificate.class_names is None:
+        return name
+    return f"{certificate.class_names[label]!r} ({name})"
 
 
 def _names(certificate: Certificate) -> dict[str, str]:
@@ -62,6 +89,9 @@ def _powers(evidence: SmoothingEvidence, names: dict[str, str]) -> str:
         if isinstance(record, CategoricalNoise):
             moved.append(f"changes at most {d} of the {len(record.arities)} fields of {channel}")
             continue
+        if isinstance(record, SuffixNoise):
+            moved.append(_suffix(record, d))
+            continue
         tokens = f"replaces at most {d} of the {record['length']} tokens of {channel}"
         if isinstance(record, ReplacementNoise):
             tokens += " by any token" if record.attacker == "open" else " by tokens of the noise alphabet"
@@ -70,6 +100,16 @@ def _powers(evidence: SmoothingEvidence, names: dict[str, str]) -> str:
         return "changes nothing"
     ball = " + ".join(f"(r({name})/{sigma!r})^2" for name, sigma in evidence.scales().items())
     return " and ".join(moved) + (f", with {ball} at most R^2" if several else "")
+
+
+def _suffix(record: SuffixNoise, d: str) -> str:
+    if record.threat == "suffix_append":
+        places = f"writes at most the first {d} of the {record.slot} pads behind {record.channel!r}"
+    else:
+        places = f"rewrites at most the last {d} of the {record.length} tokens of {record.channel!r}"
+    if not isinstance(record.kernel, ReplacementNoise):
+        return places
+    return places + (" with any token" if record.attacker == "open" else " with tokens of the noise alphabet")
 
 
 def _unit(record: GaussianNoise) -> str:
@@ -83,7 +123,8 @@ def _frontier(certificate: Certificate, evidence: SmoothingEvidence) -> str:
     proved = [_line(claim, scales, names) for claim in certificate.claims if claim.mu is not None]
     proved = [part for part in proved if part]
     lost = [_budget(claim, names) for claim in certificate.claims if claim.mu is None]
-    if len(names) == 1 and len(lost) > 1:
+    ordered = certificate.claims[len(certificate.claims) - len(lost) :]
+    if len(names) == 1 and len(lost) > 1 and all(claim.mu is None for claim in ordered):
         lost = [f"any larger d up to {certificate.claims[-1].budget[0][1]}"]
     link = ", where " if scales else ", for "
     text = link + "; ".join(proved) if proved else ""

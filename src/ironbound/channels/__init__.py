@@ -6,13 +6,17 @@ from ironbound.channels.gaussian import Gaussian
 from ironbound.channels.mask import Mask
 from ironbound.channels.replacement import UniformReplacement
 from ironbound.channels.smoothing import Smoothing
+from ironbound.channels.suffix import OnSlot, OnSuffix, narrowed
 
 __all__ = [
     "AbstractChannel",
     "Categorical",
     "Gaussian",
     "Mask",
+    "OnSlot",
+    "OnSuffix",
     "Smoothing",
     "UniformReplacement",
+    "narrowed",
     "unknown_name",
 ]

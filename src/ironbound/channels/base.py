@@ -49,6 +49,13 @@ class AbstractChannel(ABC):
     def record(self, value: Array, name: str, budget: Budget | None) -> dict[str, Any]:
         """The parameters that a certificate stores about this channel; plain values only."""
 
+    def placed(self, budget: Budget | None) -> AbstractChannel:
+        """This channel with its noise put where the attack can reach, where the threat says so; else itself.
+
+        Token kernels move to the end of the text under `SuffixInPlace` and `SuffixAppend`.
+        """
+        return self
+
     def check_budget(self, budget: Budget, value: Array, name: str) -> None:
         """Refuse a budget of another kind of noise, or one that this input is too short for."""
         if budget.kind != self.threat:

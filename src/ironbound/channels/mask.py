@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ironbound import laws
 from ironbound.channels.base import AbstractChannel, Array, as_codes, check_rate
 from ironbound.channels.replacement import refuse_beyond, refuse_longer
+from ironbound.channels.suffix import placed
 from ironbound.errors import wrong_value
 from ironbound.threats import Budget, TokenL0
 
@@ -60,6 +61,13 @@ class Mask(AbstractChannel):
     def sample(self, value: Array, generator: np.random.Generator, count: int) -> NDArray[np.int64]:
         hidden = generator.random((count, value.size)) < self.beta
         return np.where(hidden, self.mask_id, value)
+
+    def placed(self, budget: Budget | None) -> AbstractChannel:
+        return placed(self, budget)
+
+    def inside(self, value: Array) -> NDArray[np.bool_]:
+        """The mask's law is the same for every token: all of them count as inside, shape (length,)."""
+        return np.ones(value.size, dtype=np.bool_)
 
     def check_budget(self, budget: Budget, value: Array, name: str) -> None:
         AbstractChannel.check_budget(self, budget, value, name)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ironbound import laws
 from ironbound.channels._shift import replace_codes, shifts
 from ironbound.channels.base import AbstractChannel, Array, as_codes, check_rate
+from ironbound.channels.suffix import placed
 from ironbound.errors import wrong_value
 from ironbound.threats import Budget, TokenL0
 
@@ -89,6 +90,9 @@ class UniformReplacement(AbstractChannel):
         drawn %= self.size
         return np.where(kept, value, self._ids[drawn])
 
+    def placed(self, budget: Budget | None) -> AbstractChannel:
+        return placed(self, budget)
+
     def check_budget(self, budget: Budget, value: Array, name: str) -> None:
         AbstractChannel.check_budget(self, budget, value, name)
         refuse_longer(budget, value, name)
@@ -104,9 +108,13 @@ class UniformReplacement(AbstractChannel):
             attacker=attacker,
         )
 
+    def inside(self, value: Array) -> NDArray[np.bool_]:
+        """For each token whether it is a symbol of the alphabet, shape (length,)."""
+        return np.ones(value.size, dtype=np.bool_) if self._ids is None else self._places(value)[1]
+
     def outside(self, value: Array) -> int:
         """Number of clean tokens that are no symbols of the alphabet."""
-        return 0 if self._ids is None else int(np.count_nonzero(~self._places(value)[1]))
+        return int(np.count_nonzero(~self.inside(value)))
 
     def record(self, value: Array, name: str, budget: Budget | None) -> dict[str, Any]:
         record: dict[str, Any] = {

@@ -79,10 +79,27 @@ class Smoothing(Mapping[str, AbstractChannel]):
         for name, budget in threat.items():
             if name not in self._channels:
                 raise unknown_name("threat", name, list(self))
-            self._channels[name].check_budget(budget, values[name], name)
+            self._channels[name].placed(budget).check_budget(budget, values[name], name)
+
+    def placed(self, threat: Threat) -> Smoothing:
+        """The smoothing whose noise lies where the threat says; draw noise for a certificate from it.
+
+        Only threats on the end of a text (`SuffixInPlace`, `SuffixAppend`) move any noise. Moving it twice
+        is moving it once.
+
+        Example:
+            >>> from ironbound.channels import Mask
+            >>> from ironbound.threats import SuffixInPlace
+            >>> Smoothing(t=Mask(0.5, 0)).placed(Threat(t=SuffixInPlace(max_d=2)))["t"].positions
+            2
+        """
+        moved = {name: channel.placed(threat.get(name)) for name, channel in self._channels.items()}
+        same = all(channel is self._channels[name] for name, channel in moved.items())
+        return self if same else Smoothing(**moved)
 
     def records(self, values: Mapping[str, Array], threat: Threat) -> tuple[dict[str, Any], ...]:
         """What a certificate stores about each channel, in the order of their names."""
         return tuple(
-            channel.record(values[name], name, threat.get(name)) for name, channel in self._channels.items()
+            channel.placed(threat.get(name)).record(values[name], name, threat.get(name))
+            for name, channel in self._channels.items()
         )

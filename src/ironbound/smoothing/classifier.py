@@ -13,7 +13,7 @@ from ironbound.certificate import Certificate
 from ironbound.channels import Smoothing
 from ironbound.errors import InputError, InputTypeError
 from ironbound.models.base import as_base
-from ironbound.smoothing import estimate
+from ironbound.smoothing import estimate, per_budget
 from ironbound.smoothing.draws import Draws
 from ironbound.smoothing.job import Callback, job
 from ironbound.smoothing.predict import decide
@@ -191,7 +191,8 @@ class SmoothedClassifier:
     def _job(
         self, reading: Reading, threat: Threat, statistics: Statistics, name: str, callback: Callback | None
     ) -> Job:
-        return job(self.smoothing, self.rules, reading, threat, statistics, name, callback)
+        make = per_budget.job if per_budget.channels(threat) else job
+        return make(self.smoothing, self.rules, reading, threat, statistics, name, callback)
 
     def _check_sample(self, statistics: Statistics) -> None:
         threshold = self.rules.least_threshold()

@@ -59,6 +59,7 @@ class Attack:
     def build(smoothing: Smoothing, values: Mapping[str, Array], threat: Threat) -> Attack:
         """Raises InputError where the threat does not fit the smoothing or the input."""
         smoothing.check_threat(threat, values)
+        smoothing = smoothing.placed(threat)
         discrete = {name: budget for name, budget in threat.items() if not isinstance(budget, L2)}
         options: list[Options] = []
         for amounts in product(*(range(budget.max_d + 1) for budget in discrete.values())):
@@ -107,6 +108,7 @@ class Target:
         for name in amounts:
             if name not in threat:
                 raise unknown_name("target", name, list(threat))
+        smoothing = smoothing.placed(threat)
         each: list[tuple[Law, ...]] = []
         shifts: list[float] = []
         for name, budget in threat.items():

@@ -68,8 +68,9 @@ def job(
 
         return Need(draws, start, stop, told)
 
-    choosing = Draws(smoothing, reading.values, statistics.seed, input_id, "selection")
-    drawing = Draws(smoothing, reading.values, statistics.seed, input_id, "estimation")
+    noise = smoothing.placed(threat)
+    choosing = Draws(noise, reading.values, statistics.seed, input_id, "selection")
+    drawing = Draws(noise, reading.values, statistics.seed, input_id, "estimation")
 
     def work() -> Job:
         selection = yield need("selection", 0, statistics.n0)

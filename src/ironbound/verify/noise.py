@@ -10,6 +10,7 @@ from ironbound.certificate import (
     GaussianNoise,
     MaskNoise,
     ReplacementNoise,
+    SuffixNoise,
     refuse,
 )
 
@@ -65,6 +66,44 @@ def _categorical(record: ChannelRecord, figure: str) -> None:
         _rate(beta, f"{figure}.betas")
 
 
+def _suffix(record: ChannelRecord, figure: str) -> None:
+    kernel, positions = record["kernel"], record["positions"]
+    if not isinstance(kernel, ReplacementNoise | MaskNoise):
+        raise refuse(f"{figure}.kernel.noise", kernel["noise"], "a noise on single tokens")
+    if kernel.attacked or kernel.max_d is not None:
+        raise refuse(
+            f"{figure}.kernel.threat", kernel.threat, "null: the threat belongs to the whole channel"
+        )
+    if kernel.channel != record["channel"]:
+        raise refuse(f"{figure}.kernel.channel", kernel.channel, repr(record["channel"]))
+    if kernel.length != positions:
+        raise refuse(f"{figure}.kernel.length", kernel.length, f"{positions}, the noised positions")
+    if positions > 0:
+        _CHECKS[type(kernel)](kernel, f"{figure}.kernel")
+    slot, appended = record["slot"], record["slot"] is not None
+    _between(record, "length", max(1, slot if appended else 0), MOST_SYMBOLS, figure)
+    _between(record, "positions", 0, slot if appended else record["length"], figure)
+    if (record["pad"] is None) == appended:
+        raise refuse(f"{figure}.pad", record["pad"], "given with a slot of pads, else null")
+    if record.attacked and appended != (record["threat"] == "suffix_append"):
+        raise refuse(f"{figure}.threat", record["threat"], "'suffix_append' exactly where there is a slot")
+    if record.attacked and record["attacker"] is None:
+        raise refuse(f"{figure}.attacker", None, "'closed' or 'open'")
+    _outside(record, kernel, figure)
+
+
+def _outside(record: ChannelRecord, kernel: ReplacementNoise | MaskNoise, figure: str) -> None:
+    ranks = record["outside"]
+    if list(ranks) != sorted(set(ranks)) or not all(1 <= rank <= record["positions"] for rank in ranks):
+        expected = f"increasing, between 1 and {record['positions']}"
+        raise refuse(f"{figure}.outside", ranks, expected)
+    counted = kernel.outside if isinstance(kernel, ReplacementNoise) else 0
+    if len(ranks) != counted:
+        raise refuse(f"{figure}.outside", ranks, f"{counted} places, as the kernel counts")
+    if record["slot"] is not None and len(ranks) not in (0, record["positions"]):
+        raise refuse(f"{figure}.outside", ranks, "none or all of the noised pads, which are one token")
+
+
 def _rate(beta: float, figure: str) -> None:
     if not 0.0 < beta <= 1.0:
         raise refuse(figure, beta, "a rate in (0, 1]")
@@ -76,7 +115,10 @@ def _between(record: ChannelRecord, name: str, low: int, high: int, figure: str)
 
 
 def _budget(record: ChannelRecord, figure: str) -> None:
-    places = len(record["arities"]) if isinstance(record, CategoricalNoise) else record["length"]
+    if isinstance(record, CategoricalNoise):
+        places = len(record.arities)
+    else:  # outside the noised positions no change is covered
+        places = record["positions" if isinstance(record, SuffixNoise) else "length"]
     most = min(places, MOST_CHANGES)
     if record["max_d"] is None or not 0 <= record["max_d"] <= most:
         raise refuse(
@@ -89,4 +131,5 @@ _CHECKS: dict[type[ChannelRecord], Callable[[ChannelRecord, str], None]] = {
     ReplacementNoise: _replacement,
     MaskNoise: _mask,
     CategoricalNoise: _categorical,
+    SuffixNoise: _suffix,
 }

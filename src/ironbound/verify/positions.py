@@ -17,7 +17,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from ironbound.certificate import CategoricalNoise, ChannelRecord, MaskNoise, ReplacementNoise, refuse
+from ironbound.certificate import (
+    CategoricalNoise,
+    ChannelRecord,
+    MaskNoise,
+    ReplacementNoise,
+    SuffixNoise,
+    refuse,
+)
 
 Outcome = tuple[Fraction, Fraction]
 Choice = tuple[tuple["Position", int], ...]
@@ -90,18 +97,10 @@ class Group:
     options: tuple[Position, ...]
 
 
-def groups_of(record: ChannelRecord) -> tuple[Group, ...]:
-    """What the attacker may do to each place of a discrete channel."""
+def groups_of(record: ChannelRecord, d: int) -> tuple[Group, ...]:
+    """What the attacker of budget d may do to each place of a discrete channel that it reaches."""
     if isinstance(record, ReplacementNoise):
-        inside = tuple(
-            replaced(record.alphabet, record.beta, True, written)
-            for written in ((True, False) if record.attacker == "open" else (True,))
-        )
-        outside = tuple(
-            replaced(record.alphabet, record.beta, False, written)
-            for written in ((True, False) if record.attacker == "open" else (True,))
-        )
-        return (Group(record.length - record.outside, inside), Group(record.outside, outside))
+        return _of_tokens(record, record.length, record.outside, record.attacker)
     if isinstance(record, MaskNoise):
         return (Group(record.length, (masked(record.beta),)),)
     if isinstance(record, CategoricalNoise):
@@ -109,7 +108,24 @@ def groups_of(record: ChannelRecord) -> tuple[Group, ...]:
         for field in zip(record.arities, record.betas, strict=True):
             counted[field] = counted.get(field, 0) + 1
         return tuple(Group(n, (replaced(v, b, True, True),)) for (v, b), n in counted.items())
+    if isinstance(record, SuffixNoise) and isinstance(record.kernel, MaskNoise):
+        return (Group(d, (masked(record.kernel.beta),)),)
+    if isinstance(record, SuffixNoise) and isinstance(record.kernel, ReplacementNoise):
+        outside = sum(rank <= d for rank in record.outside)
+        return _of_tokens(record.kernel, d, outside, record.attacker)
     raise refuse(f"channel {record.channel}", record["noise"], "a discrete noise")
+
+
+def _of_tokens(
+    noise: ReplacementNoise, reached: int, outside: int, attacker: str | None
+) -> tuple[Group, ...]:
+    """`reached` tokens, of which `outside` are no symbols of the noise."""
+    written = (True, False) if attacker == "open" else (True,)
+    among, beyond = (
+        tuple(replaced(noise.alphabet, noise.beta, clean_inside, w) for w in written)
+        for clean_inside in (True, False)
+    )
+    return (Group(reached - outside, among), Group(outside, beyond))
 
 
 @lru_cache(maxsize=4096)
@@ -121,7 +137,7 @@ def choices(record: ChannelRecord, d: int) -> tuple[Choice, ...]:
     Raises:
         InvalidCertificate: too many sets to check.
     """
-    found = list(undominated(groups_of(record), d))
+    found = list(undominated(groups_of(record, d), d))
     return tuple(dict.fromkeys(found))
 
 
