@@ -15,7 +15,7 @@ from typing import Any
 
 import mpmath as mp
 
-from ironbound.certificate import Certificate, Claim, Estimate, SmoothingEvidence
+from ironbound.certificate import Certificate, Claim, Estimate, PerBudgetEvidence, SmoothingEvidence
 
 mp.mp.dps = 40
 
@@ -414,7 +414,73 @@ def flagged() -> Certificate:
     )
 
 
+def _kernel(noise: dict[str, Any], positions: int, outside: int = 0) -> dict[str, Any]:
+    """The record of a token noise on some positions only."""
+    return {"channel": "tokens", "length": positions, "threat": None} | noise | {"outside": outside}
+
+
+@cache
+def end_of_text() -> Certificate:
+    """The last tokens rewritten, by any token; the second but last of the clean ones is no symbol."""
+    symbols = {"noise": "uniform_replacement", "beta": 0.7, "alphabet": 30}
+
+    def laws(d: int) -> list[Law]:
+        inside, outside = [closed(30, 0.7), in_to_out(30, 0.7)], [out_to_in(30, 0.7), masked(0.7)]
+        kinds = [inside, outside, inside][:d]  # the places that d changes reach: the last first
+        return [law(*sorted(options)) for options in itertools.product(*kinds)]
+
+    return certificate(
+        [
+            IMAGE,
+            {"channel": "tokens", "noise": "suffix", "kernel": _kernel(symbols, 3, outside=1), "length": 9}
+            | {"positions": 3, "outside": (2,), "threat": "suffix_in_place", "max_d": 2, "attacker": "open"},
+        ],
+        laws,
+        bounds=estimates((15, 9985), 10_000, 0.01, "threshold"),
+        selection=(0, 100),
+    )
+
+
+@cache
+def one_classifier_for_each_budget() -> Certificate:
+    """A slot of four pads behind the text; counts of its own, at alpha / 2, for each of the budgets 1, 2."""
+
+    def part(d: int, successes: int) -> Certificate:
+        mask = {"channel": "tokens", "noise": "mask", "beta": 0.8, "mask_id": 7, "length": d, "threat": None}
+        slot = {"channel": "tokens", "noise": "suffix", "kernel": mask, "length": 9, "positions": d}
+        slot |= {"slot": 4, "pad": 0, "threat": "suffix_append", "max_d": d, "attacker": "open"}
+        return certificate(
+            [IMAGE, slot],
+            lambda amount: [law(*[masked(0.8)] * amount)],
+            bounds=estimates((2000 - successes, successes), 2000, 0.005, "threshold"),
+            selection=(1, 49),
+            alpha=0.005,
+        )
+
+    # More successes at the larger budget: the shift of its own classifier may well be the larger one.
+    first, second = part(1, 1700), part(2, 1999)
+    return Certificate.build(
+        input_id="row 7",
+        method="smoothing_per_budget",
+        num_classes=2,
+        prediction=1,
+        alpha=0.01,
+        samples=first.samples + second.samples,
+        claims=(*first.claims, second.claims[2]),
+        evidence=PerBudgetEvidence(channel="tokens", parts=(first.evidence, second.evidence)),  # type: ignore[arg-type]
+    )
+
+
 ALL: dict[str, Callable[[], Certificate]] = {
     made.__name__: made  # type: ignore[attr-defined]
-    for made in (image_and_tokens, open_tokens, fields_of_ten, everything_at_once, abstained, flagged)
+    for made in (
+        image_and_tokens,
+        open_tokens,
+        fields_of_ten,
+        everything_at_once,
+        abstained,
+        flagged,
+        end_of_text,
+        one_classifier_for_each_budget,
+    )
 }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ironbound.errors import InputError, InputTypeError
-from ironbound.threats import L2, FieldsL0, Threat, TokenL0
+from ironbound.threats import L2, FieldsL0, SuffixAppend, SuffixInPlace, Threat, TokenL0
 
 
 def test_a_threat_is_a_frozen_mapping_in_the_order_of_names() -> None:
@@ -35,7 +35,7 @@ def test_the_record_holds_plain_values_only() -> None:
 
 
 @pytest.mark.parametrize("bad", [-1, 1.5, True, "2", None, float("nan")])
-@pytest.mark.parametrize("kind", [TokenL0, FieldsL0])
+@pytest.mark.parametrize("kind", [TokenL0, FieldsL0, SuffixInPlace, SuffixAppend])
 def test_a_budget_is_a_whole_number(kind: Any, bad: Any) -> None:
     with pytest.raises(InputError, match="max_d"):
         kind(max_d=bad)
@@ -44,6 +44,14 @@ def test_a_budget_is_a_whole_number(kind: Any, bad: Any) -> None:
 def test_other_bad_threats_are_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"alphabet.*closed.*ajar"):
         TokenL0(max_d=1, alphabet="ajar")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="sampling"):
+        SuffixInPlace(max_d=1, sampling="once")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="max_d"):
+        SuffixAppend(max_d=0, sampling="per_budget")
+    with pytest.raises(InputError, match="slot"):
+        SuffixAppend(max_d=3, slot=2)
+    with pytest.raises(InputError, match="pad"):
+        SuffixAppend(max_d=3, pad=-1)
     with pytest.raises(InputError, match="at least one attacked channel"):
         Threat()
     with pytest.raises(InputTypeError, match=r"'image'.*L2"):

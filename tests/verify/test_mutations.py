@@ -91,7 +91,9 @@ def refused(text: str) -> str | None:
 
 def named(name: str, data: Any, path: Path, item: Any) -> bool:
     """Changes that the docstring lists as invisible or harmless."""
-    record = data["evidence"]["channels"][path[2]] if "channels" in path else {}
+    record = _at(data, path[: path.index("channels") + 2]) if "channels" in path else {}
+    # Evidence with a part for each budget: the part that the change is in.
+    place = path[:3] if path[:2] == ("evidence", "parts") else path[:1]
     last = next(part for part in reversed(path) if isinstance(part, str))
     old = data
     for step in path:
@@ -107,11 +109,12 @@ def named(name: str, data: Any, path: Path, item: Any) -> bool:
     if last in ("alpha", "prior"):
         return item is not None and abs(item - old) < 1e-15
     if last == "selection":
-        votes = changed(data, path, item)["evidence"]["selection"]
-        if data["evidence"]["tau"] is not None:
-            share = votes[data["evidence"]["positive"]] / sum(votes)
-            return min(votes) >= 0 and share > data["evidence"]["tau"]
-        return min(votes) >= 0 and votes.index(max(votes)) == data["evidence"]["estimates"][0]["label"]
+        evidence = _at(changed(data, path, item), place)
+        votes = evidence["selection"]
+        if evidence["tau"] is not None:
+            share = votes[evidence["positive"]] / sum(votes)
+            return min(votes) >= 0 and share > evidence["tau"]
+        return min(votes) >= 0 and votes.index(max(votes)) == evidence["estimates"][0]["label"]
     if last == "length":
         return item >= record["max_d"]
     if path[2:] in UNUSED.get(name, set()):  # no worst attack depends on it, before or after

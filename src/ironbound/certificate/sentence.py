@@ -5,7 +5,13 @@ from __future__ import annotations
 from decimal import ROUND_FLOOR, Context
 from typing import TYPE_CHECKING
 
-from ironbound.certificate.channels import CategoricalNoise, GaussianNoise, ReplacementNoise, SuffixNoise
+from ironbound.certificate.channels import (
+    CategoricalNoise,
+    GaussianNoise,
+    GridNoise,
+    ReplacementNoise,
+    SuffixNoise,
+)
 from ironbound.certificate.claim import Claim, derived_radii
 
 if TYPE_CHECKING:
@@ -42,12 +48,11 @@ def per_budget_sentence(certificate: Certificate, evidence: PerBudgetEvidence) -
     names = _names(certificate)
     d = names[evidence.channel]
     return (
-        f"There is a smoothed classifier for each {d} >= 1, with noise on just the places of "
-        f"{evidence.channel!r} that {d} changes can reach, and each claim is about the classifier of its own "
-        f"{d} (for {d} = 0 that of 1). Except with probability at most {certificate.alpha!r} over all "
-        f"{certificate.samples:,} noise draws, its probability of {name} at input {certificate.input_id!r} "
-        f"stays above {above} against every attacker who {_powers(part, names)}"
-        f"{_frontier(certificate, part)}."
+        f"Except with probability at most {certificate.alpha!r} over all {certificate.samples:,} noise draws, "
+        f"each {d} from 1 on has a smoothed classifier of its own, with noise on just the places of "
+        f"{evidence.channel!r} that {d} changes reach ({d} = 0 is about that of 1), whose probability of "
+        f"{name} at input {certificate.input_id!r} stays above {above} against every attacker who "
+        f"{_powers(part, names)}{_frontier(certificate, part)}."
     )
 
 
@@ -113,9 +118,12 @@ def _suffix(record: SuffixNoise, d: str) -> str:
 
 
 def _unit(record: GaussianNoise) -> str:
-    if record.low is None or record.high is None:
-        return record.unit
-    return f"{record.unit}, range {record.low:g} to {record.high:g}"
+    unit = record.unit
+    if record.low is not None and record.high is not None:
+        unit += f", range {record.low:g} to {record.high:g}"
+    if isinstance(record, GridNoise):
+        unit += ", in whole steps" if record.grid == 1 else f", in whole steps of 1/{record.grid}"
+    return unit
 
 
 def _frontier(certificate: Certificate, evidence: SmoothingEvidence) -> str:

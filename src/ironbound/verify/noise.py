@@ -8,6 +8,7 @@ from ironbound.certificate import (
     CategoricalNoise,
     ChannelRecord,
     GaussianNoise,
+    GridNoise,
     MaskNoise,
     ReplacementNoise,
     SuffixNoise,
@@ -42,6 +43,13 @@ def _gaussian(record: ChannelRecord, figure: str) -> None:
         raise refuse(f"{figure}.low", low, f"below high, which is {high!r}")
 
 
+def _grid(record: ChannelRecord, figure: str) -> None:
+    # Rounding to a grid on which the inputs lie is a map after the Gaussian kernel: the same law bounds it.
+    _gaussian(record, figure)
+    _between(record, "grid", 1, MOST_SYMBOLS, figure)
+    _between(record, "refine", 1, MOST_SYMBOLS, figure)
+
+
 def _replacement(record: ChannelRecord, figure: str) -> None:
     _rate(record["beta"], f"{figure}.beta")
     _between(record, "alphabet", 2, MOST_SYMBOLS, figure)
@@ -70,10 +78,9 @@ def _suffix(record: ChannelRecord, figure: str) -> None:
     kernel, positions = record["kernel"], record["positions"]
     if not isinstance(kernel, ReplacementNoise | MaskNoise):
         raise refuse(f"{figure}.kernel.noise", kernel["noise"], "a noise on single tokens")
-    if kernel.attacked or kernel.max_d is not None:
-        raise refuse(
-            f"{figure}.kernel.threat", kernel.threat, "null: the threat belongs to the whole channel"
-        )
+    for name in ("threat", "max_d", "attacker"):
+        if kernel.get(name) is not None:
+            raise refuse(f"{figure}.kernel.{name}", kernel[name], "null: it belongs to the whole channel")
     if kernel.channel != record["channel"]:
         raise refuse(f"{figure}.kernel.channel", kernel.channel, repr(record["channel"]))
     if kernel.length != positions:
@@ -128,6 +135,7 @@ def _budget(record: ChannelRecord, figure: str) -> None:
 
 _CHECKS: dict[type[ChannelRecord], Callable[[ChannelRecord, str], None]] = {
     GaussianNoise: _gaussian,
+    GridNoise: _grid,
     ReplacementNoise: _replacement,
     MaskNoise: _mask,
     CategoricalNoise: _categorical,
