@@ -31,6 +31,7 @@ IMAGE = np.full((2, 2), 0.5)
 TEXT = np.arange(12)
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], int]] = {
     "image": ({"image": ib.Gaussian(0.5)}, {"image": IMAGE}, {"image": ib.L2()}, 2),
+    "grid": ({"image": ib.Gaussian(0.5, exact=True, grid=2)}, {"image": IMAGE}, {"image": ib.L2()}, 2),
     "closed": (
         {"image": ib.Gaussian(0.5), "tokens": ib.UniformReplacement(0.25, 240)},
         {"image": IMAGE, "tokens": TEXT},

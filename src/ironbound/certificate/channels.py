@@ -70,7 +70,20 @@ class GaussianNoise(ChannelRecord):
     low: float | None = None
     high: float | None = None
     threat: Literal["l2"] | None = None
-    noise: Literal["gaussian"] = "gaussian"
+    noise: Literal["gaussian", "gaussian_grid"] = "gaussian"
+
+
+@dataclass(frozen=True)
+class GridNoise(GaussianNoise):
+    """The same noise rounded to whole multiples of 1/(grid * refine), on inputs that are multiples of 1/grid.
+
+    For such inputs it is Gaussian noise followed by a fixed map, so the same laws hold, drawn without
+    floating-point error. The claims are about attackers whose results are multiples of 1/grid as well.
+    """
+
+    grid: int = 255
+    refine: int = 1
+    noise: Literal["gaussian", "gaussian_grid"] = "gaussian_grid"
 
 
 @dataclass(frozen=True)
@@ -143,6 +156,7 @@ class SuffixNoise(ChannelRecord):
 
 NOISES: dict[str, type[ChannelRecord]] = {
     "gaussian": GaussianNoise,
+    "gaussian_grid": GridNoise,
     "uniform_replacement": ReplacementNoise,
     "mask": MaskNoise,
     "categorical": CategoricalNoise,

@@ -174,7 +174,15 @@ def _channel(name: str, noise: Noise, read: _Read) -> AbstractChannel:
         match noise:
             case GaussianNoise():
                 default = "standard deviations" if read.schema is not None else "input units"
-                return Gaussian(noise.sigma, noise.low, noise.high, unit=noise.unit or default)
+                return Gaussian(
+                    noise.sigma,
+                    noise.low,
+                    noise.high,
+                    unit=noise.unit or default,
+                    exact=noise.exact,
+                    grid=noise.grid,
+                    refine=noise.refine,
+                )
             case ReplacementNoise():
                 alphabet = noise.alphabet
                 if alphabet is None and read.tokenizer is not None:

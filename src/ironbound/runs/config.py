@@ -116,6 +116,9 @@ class GaussianNoise(Table):
     low: float | None = None
     high: float | None = None
     unit: str | None = None
+    exact: bool = False
+    grid: Annotated[int, Field(ge=1, le=65536, strict=True)] = 255
+    refine: Annotated[int, Field(ge=1, le=65536, strict=True)] = 1
 
 
 class ReplacementNoise(Table):
