@@ -33,8 +33,8 @@ THREAT = ib.Threat(x=ib.L2())
 def reachable(batch: dict[str, Array]) -> Array:
     """Class 1 where every pixel can be the rounded sum of 1.0 and some float32 noise.
 
-    Such a sum of size below 2 is a multiple of 2^-24: 1.0 is one, and the noise that leaves less than half of it
-    is at least 1/2 in size, hence one as well. Around 239/255 some sums below 1/2 lie on a finer grid.
+    Such a sum of size below 2 is a multiple of 2^-24: 1.0 is one, and the noise that leaves less than half
+    of it is at least 1/2 in size, hence one as well. Around 239/255 some sums lie on a finer grid.
     """
     scaled = batch["x"].astype(np.float64) * 2.0**24
     return np.all(scaled == np.rint(scaled), axis=1).astype(np.int64)
@@ -52,7 +52,7 @@ def share(exact: bool, clean: Array, label: int, n: int = 4000) -> float:
 
 
 def test_the_attack_breaks_the_certificate_of_floating_point_noise() -> None:
-    """Both inputs are 8-bit images; the second lies well inside of the certified ball and changes the answer."""
+    """Both are 8-bit images; the second lies well inside of the certified ball and changes the answer."""
     cert = smoothed(exact=False).certify({"x": CLEAN}, threat=THREAT, alpha=0.001, n=2000)
     assert cert.prediction == 1
     assert cert.covers(x=DISTANCE)
@@ -141,7 +141,7 @@ def test_bounds_on_a_known_probability_hold_as_often_as_they_say() -> None:
     found = list(model.certify_many(inputs, threat=THREAT, alpha=alpha, n=500, n0=20))
     bounds = [cert.evidence.estimates[0].bound for cert in found]  # type: ignore[attr-defined]
     wrong = sum(bound > truth for bound in bounds)
-    assert 0 < wrong
+    assert wrong > 0
     assert stats.binom.sf(wrong - 1, runs, alpha) > FALSE_ALARM
     assert float(np.mean(bounds)) > float(truth) - 0.1
 
@@ -183,11 +183,7 @@ def test_settings_that_cannot_be_used_are_refused(settings: dict[str, Any], mess
 
 
 def made() -> ib.Certificate:
-    model = ib.SmoothedClassifier(
-        lambda batch: batch["x"].mean(axis=1) > 0.5,
-        ib.Smoothing(x=ib.Gaussian(SIGMA, exact=True)),
-        num_classes=2,
-    )
+    model = smoothed(exact=True, base=lambda batch: batch["x"].mean(axis=1) > 0.5)
     return model.certify({"x": CLEAN}, threat=THREAT, n=500)
 
 
