@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
-from ironbound.data import fashion_products, mnist_claims
+from ironbound.data import fashion_products, mnist_claims, mnist_filter
 from ironbound.data.registry import data_folder
 from ironbound.errors import InputError
 from ironbound.experiments.measure import clean
+from ironbound.smoothing import SmoothedClassifier
 
 QUICK = {"steps": 60}
 
@@ -48,6 +50,29 @@ def test_fashion_products_has_the_two_usages_of_the_test_part(folder: Path) -> N
     assert drawn.min() == 0
     with pytest.raises(InputError):
         channel.check(np.array([drawn.max() + 1]), "title")
+
+
+@pytest.mark.parametrize("attack", ["append", "anywhere"])
+def test_mnist_filter_is_calibrated_on_images_that_nothing_else_saw(attack: str, folder: Path) -> None:
+    if data_folder("mnist") is None:
+        pytest.skip("mnist is not in IRONBOUND_DATA")
+    quick = {"steps": 60, "choosing": 3000, "draws": 3000, "allowed": 3, "attack": attack}
+    settings = mnist_filter.SETTINGS | quick
+    network = mnist_filter.model(cache=folder, settings=settings)
+    found = mnist_filter.calibrated(network, cache=folder, settings=settings)
+    # tau is an upper confidence bound: above the share that was seen, and reached by the exact tail.
+    assert found.flagged / found.draws < found.tau
+    assert abs(binom.cdf(found.flagged, found.draws, found.tau) - settings["alpha"]) < 1e-9
+    problem = mnist_filter.load(cache=folder, settings=settings)
+    assert problem.threshold == found.tau
+    tokens = problem.examples[0].inputs["tokens"]
+    assert tokens.shape == ((24,) if attack == "append" else (16,))
+    if attack == "append":
+        assert tokens[16:].tolist() == [mnist_filter.PAD] * 8
+        # The noise touches the slot and nothing before it.
+        model = SmoothedClassifier(problem.base, problem.smoothing, 2, threshold=0.5)
+        certificate = model.certify(problem.examples[0].inputs, threat=problem.threat, n=200, n0=20)
+        assert "behind" in certificate.statement or "slot" in certificate.statement
 
 
 def test_titles_are_cut_and_filled() -> None:

@@ -22,6 +22,10 @@ _TASKS = {
         "ironbound.data.mnist_claims",
         "image + text: is the claim about this MNIST digit true?",
     ),
+    "mnist-filter": (
+        "ironbound.data.mnist_filter",
+        "image + text: a calibrated filter for pairs that are unsafe only together",
+    ),
     "fashion-products": (
         "ironbound.data.fashion_products",
         "image + text: is this article of clothing for sports or for every day?",
