@@ -43,6 +43,8 @@ SETTINGS: dict[str, Any] = mnist_claims.SETTINGS | {
     "sigma": 0.25,
     "beta": 0.25,
     "attack": "append",
+    "noised": "both",
+    "places": SLOT,
     "steps": 3000,
     "choosing": 100_000,
     "draws": 100_000,
@@ -117,23 +119,27 @@ def calibrated(
     *,
     cache: Path | str | None = None,
     settings: Mapping[str, Any] = SETTINGS,
+    margin: float | None = None,
 ) -> Calibration:
-    """Choose the margin on some benign draws, and bound the flag rate on others.
+    """Choose the margin on some benign draws (unless it is given), and bound the flag rate on others.
 
     Each draw is a fresh benign pair (an image that was not trained on, a false claim) under fresh noise, so
-    tau bounds the flag rate of the benign distribution: its mean over inputs, not its maximum.
+    tau bounds the flag rate of the benign distribution: its mean over inputs, not its maximum. Which channels
+    are noised is settings["noised"]: "both", "image" or "tokens"; of an appended slot, the first
+    settings["places"] words are.
     """
 
     def make() -> dict[str, NDArray[Any]]:
         half = (TRAINING + 60_000) // 2
-        chosen = np.concatenate(
-            list(_benign(network, TRAINING, half, settings["choosing"], 1, settings, cache))
-        )
-        margin = float(np.sort(chosen)[-1 - settings["allowed"]])
+        chosen = margin
+        if chosen is None:
+            odds = list(_benign(network, TRAINING, half, settings["choosing"], 1, settings, cache))
+            chosen = float(np.sort(np.concatenate(odds))[-1 - settings["allowed"]])
         checked = np.concatenate(list(_benign(network, half, 60_000, settings["draws"], 2, settings, cache)))
-        return {"margin": np.array([margin]), "flagged": np.array([np.count_nonzero(checked > margin)])}
+        return {"margin": np.array([chosen]), "flagged": np.array([np.count_nonzero(checked > chosen)])}
 
-    known = {**settings, "network": network_digest(network)}
+    known = {key: value for key, value in settings.items() if key != "alpha"}
+    known |= {"network": network_digest(network), "fixed": margin}
     found = kept(f"{NAME}-margin", make, settings=known, sources=[sys.modules[__name__]], cache=cache)
     flagged, draws = int(found["flagged"][0]), int(settings["draws"])
     tau = float(clopper_pearson_upper(flagged, draws, settings["alpha"]))
@@ -157,10 +163,14 @@ def _benign(
         place = torch.randint(begin, end, (1000,), generator=generator).numpy()
         stated = (data.labels[place] + writer.integers(1, 10, 1000)) % 10
         image = torch.from_numpy(data.images[place].astype(np.float32) / np.float32(255))
-        image = image + settings["sigma"] * torch.randn(image.shape, generator=generator)
+        if settings["noised"] != "tokens":
+            image = image + settings["sigma"] * torch.randn(image.shape, generator=generator)
         tokens = torch.from_numpy(written(stated, writer, settings["attack"]))
-        first = claims.LENGTH if settings["attack"] == "append" else 0
-        tokens[:, first:] = noised(tokens[:, first:], settings["beta"], generator)
+        if settings["noised"] != "image":
+            reach = slice(0, claims.LENGTH)
+            if settings["attack"] == "append":
+                reach = slice(claims.LENGTH, claims.LENGTH + settings["places"])
+            tokens[:, reach] = noised(tokens[:, reach], settings["beta"], generator)
         with torch.no_grad(), single_thread():
             scores = network(image, tokens)
         yield (scores[:, 1] - scores[:, 0]).numpy()
