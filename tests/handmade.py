@@ -422,7 +422,7 @@ def _kernel(noise: dict[str, Any], positions: int, outside: int = 0) -> dict[str
 @cache
 def end_of_text() -> Certificate:
     """The last tokens rewritten, by any token; the second but last of the clean ones is no symbol."""
-    symbols = {"noise": "uniform_replacement", "beta": 0.7, "alphabet": 30}
+    symbols = {"noise": "named_replacement", "alphabet_name": "plain tokens", "beta": 0.7, "alphabet": 30}
 
     def laws(d: int) -> list[Law]:
         inside, outside = [closed(30, 0.7), in_to_out(30, 0.7)], [out_to_in(30, 0.7), masked(0.7)]

@@ -243,6 +243,19 @@ def test_parts_stop_early_each_for_its_own_budget(options: dict[str, Any]) -> No
         assert cert.covers(x=0.5, t=1)
 
 
+def test_predictions_are_those_of_the_certified_classifier() -> None:
+    """Noise everywhere hides the first token; noise at the end does not."""
+    model = ib.SmoothedClassifier(
+        lambda batch: np.asarray(batch["t"])[:, 0] == 3, ib.Smoothing(t=ib.Mask(0.9, 99)), num_classes=2
+    )
+    threat = ib.Threat(t=ib.SuffixInPlace(2))
+    assert model.predict([{"t": INPUT["t"]}]).tolist() == [0]
+    assert model.predict([{"t": INPUT["t"]}], threat=threat).tolist() == [1]
+    assert model.certify({"t": INPUT["t"]}, threat=threat, n=500).prediction == 1
+    with pytest.raises(InputError, match="shared"):
+        model.predict([{"t": INPUT["t"]}], threat=ib.Threat(t=ib.SuffixInPlace(2, sampling="per_budget")))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("sampling", ["shared", "per_budget"])
 def test_all_bounds_of_all_budgets_hold_together(sampling: Any) -> None:
@@ -255,7 +268,7 @@ def test_all_bounds_of_all_budgets_hold_together(sampling: Any) -> None:
     for cert in model.certify_many(inputs, threat=threat, alpha=alpha, n=300, n0=10):
         parts = getattr(cert.evidence, "parts", (cert.evidence,))
         assert all(isinstance(part, SmoothingEvidence) for part in parts)
-        wrong += any(part.estimates[0].bound > truth for part in parts)
+        wrong += any(part.estimates[0].bound > truth for part in parts)  # type: ignore[attr-defined]
     assert stats.binom.sf(wrong - 1, runs, alpha) > 1e-6
     assert wrong > 0
 

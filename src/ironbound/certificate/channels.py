@@ -104,7 +104,15 @@ class ReplacementNoise(ChannelRecord):
     threat: Literal["token_l0"] | None = None
     max_d: int | None = None
     attacker: Literal["closed", "open"] | None = None
-    noise: Literal["uniform_replacement"] = "uniform_replacement"
+    noise: Literal["uniform_replacement", "named_replacement"] = "uniform_replacement"
+
+
+@dataclass(frozen=True)
+class NamedReplacementNoise(ReplacementNoise):
+    """The same noise, whose set of symbols has a name: what the set is, in the words of who built it."""
+
+    alphabet_name: str = ""
+    noise: Literal["uniform_replacement", "named_replacement"] = "named_replacement"
 
 
 @dataclass(frozen=True)
@@ -158,6 +166,7 @@ NOISES: dict[str, type[ChannelRecord]] = {
     "gaussian": GaussianNoise,
     "gaussian_grid": GridNoise,
     "uniform_replacement": ReplacementNoise,
+    "named_replacement": NamedReplacementNoise,
     "mask": MaskNoise,
     "categorical": CategoricalNoise,
     "suffix": SuffixNoise,

@@ -9,6 +9,7 @@ from ironbound.certificate.channels import (
     CategoricalNoise,
     GaussianNoise,
     GridNoise,
+    NamedReplacementNoise,
     ReplacementNoise,
     SuffixNoise,
 )
@@ -48,8 +49,8 @@ def per_budget_sentence(certificate: Certificate, evidence: PerBudgetEvidence) -
     names = _names(certificate)
     d = names[evidence.channel]
     return (
-        f"Except with probability at most {certificate.alpha!r} over all {certificate.samples:,} noise draws, "
-        f"each {d} from 1 on has a smoothed classifier of its own, with noise on just the places of "
+        f"Except with probability at most {certificate.alpha!r} over all {certificate.samples:,} noise "
+        f"draws, each {d} from 1 on has a smoothed classifier of its own, with noise on just the places of "
         f"{evidence.channel!r} that {d} changes reach ({d} = 0 is about that of 1), whose probability of "
         f"{name} at input {certificate.input_id!r} stays above {above} against every attacker who "
         f"{_powers(part, names)}{_frontier(certificate, part)}."
@@ -99,7 +100,7 @@ def _powers(evidence: SmoothingEvidence, names: dict[str, str]) -> str:
             continue
         tokens = f"replaces at most {d} of the {record['length']} tokens of {channel}"
         if isinstance(record, ReplacementNoise):
-            tokens += " by any token" if record.attacker == "open" else " by tokens of the noise alphabet"
+            tokens += " by any token" if record.attacker == "open" else f" by tokens of {_set(record)}"
         moved.append(tokens)
     if not moved:
         return "changes nothing"
@@ -114,7 +115,15 @@ def _suffix(record: SuffixNoise, d: str) -> str:
         places = f"rewrites at most the last {d} of the {record.length} tokens of {record.channel!r}"
     if not isinstance(record.kernel, ReplacementNoise):
         return places
-    return places + (" with any token" if record.attacker == "open" else " with tokens of the noise alphabet")
+    written = "any token" if record.attacker == "open" else f"tokens of {_set(record.kernel)}"
+    return f"{places} with {written}"
+
+
+def _set(noise: ReplacementNoise) -> str:
+    """What is known of the symbols that noise (and a closed attacker) writes."""
+    if not isinstance(noise, NamedReplacementNoise):
+        return "the noise alphabet"
+    return f"{noise.alphabet_name!r} ({noise.alphabet:,} ids, {str(noise.alphabet_id)[:12]})"
 
 
 def _unit(record: GaussianNoise) -> str:

@@ -1,5 +1,6 @@
 """Channels: how noise is drawn on each part of an input, and which law it obeys. One file per kernel."""
 
+from ironbound.channels.alphabet import Alphabet
 from ironbound.channels.base import AbstractChannel, unknown_name
 from ironbound.channels.categorical import Categorical
 from ironbound.channels.gaussian import Gaussian
@@ -10,6 +11,7 @@ from ironbound.channels.suffix import OnSlot, OnSuffix, narrowed
 
 __all__ = [
     "AbstractChannel",
+    "Alphabet",
     "Categorical",
     "Gaussian",
     "Mask",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from ironbound import laws
 from ironbound.channels._shift import replace_codes, shifts
+from ironbound.channels.alphabet import Alphabet, digest, sorted_ids
 from ironbound.channels.base import AbstractChannel, Array, as_codes, check_rate
 from ironbound.channels.suffix import placed
 from ironbound.errors import wrong_value
@@ -27,9 +27,9 @@ class UniformReplacement(AbstractChannel):
     Args:
         beta: replacement rate in (0, 1].
         alphabet: a size V, which stands for the ids 0..V-1 and for the whole vocabulary; or the allowed ids
-            themselves, when noise must not write special tokens (a mapping token -> id is read as its ids).
-            With allowed ids the clean text may hold any id >= 0, and whether the attacker may too is said by
-            the threat: TokenL0(alphabet="open").
+            themselves, when noise must not write special tokens (a mapping token -> id is read as its ids; an
+            `Alphabet` also has a name, which certificates repeat). With allowed ids the clean text may hold
+            any id >= 0, and whether the attacker may too is said by the threat: TokenL0(alphabet="open").
     Raises:
         InputError: beta out of range, fewer than 2 symbols, ids repeated or negative.
 
@@ -41,32 +41,34 @@ class UniformReplacement(AbstractChannel):
     """
 
     beta: float
-    alphabet: int | tuple[int, ...]
+    alphabet: int | tuple[int, ...] | Alphabet
     noise: ClassVar[str] = "uniform_replacement"
     threat: ClassVar[str] = "token_l0"
     size: int = field(init=False, repr=False)
     _ids: NDArray[np.int64] | None = field(init=False, repr=False, compare=False)
 
-    def __init__(self, beta: float, alphabet: int | Iterable[int] | Mapping[str, int]) -> None:
+    def __init__(self, beta: float, alphabet: int | Alphabet | Iterable[int] | Mapping[str, int]) -> None:
         object.__setattr__(self, "beta", check_rate(beta))
-        ids: NDArray[np.int64] | None = None
         if isinstance(alphabet, int | np.integer):
-            size = int(alphabet)
+            size, ids = int(alphabet), None
+            if size < 2:
+                raise wrong_value("alphabet", size, "at least 2 symbols")
         else:
             given: list[int] = [*alphabet.values()] if isinstance(alphabet, Mapping) else [*alphabet]
-            ids = np.sort(as_codes(given, "alphabet", "symbol"))
+            ids = np.array(sorted_ids(given), dtype=np.int64)
             size = ids.size
-            if np.any(np.diff(ids) == 0):
-                twice = int(ids[:-1][np.diff(ids) == 0][0])
-                raise wrong_value("alphabet", twice, "different ids; this one comes twice")
-        if size < 2:
-            raise wrong_value("alphabet", size, "at least 2 symbols")
         object.__setattr__(self, "size", size)
         object.__setattr__(self, "_ids", ids)
-        object.__setattr__(self, "alphabet", size if ids is None else tuple(ids.tolist()))
+        named = isinstance(alphabet, Alphabet)
+        kept = alphabet if named else size if ids is None else tuple(ids.tolist())
+        object.__setattr__(self, "alphabet", kept)
+        if named:
+            object.__setattr__(self, "noise", "named_replacement")
 
     def __repr__(self) -> str:
-        shown = self.size if self._ids is None else f"<{self.size} allowed ids>"
+        shown: object = self.size if self._ids is None else f"<{self.size} allowed ids>"
+        if isinstance(self.alphabet, Alphabet):
+            shown = self.alphabet
         return f"UniformReplacement(beta={self.beta}, alphabet={shown})"
 
     def check(self, value: object, name: str) -> NDArray[np.int64]:
@@ -127,6 +129,8 @@ class UniformReplacement(AbstractChannel):
             "outside": self.outside(value),
             "threat": None if budget is None else budget.kind,
         }
+        if isinstance(self.alphabet, Alphabet):
+            record["alphabet_name"] = self.alphabet.name
         if isinstance(budget, TokenL0):
             record |= {"max_d": budget.max_d, "attacker": budget.alphabet}
         return record
@@ -138,9 +142,11 @@ class UniformReplacement(AbstractChannel):
         return places.astype(np.int64), self._ids[places] == value
 
     def _alphabet_id(self) -> str | None:
+        if isinstance(self.alphabet, Alphabet):
+            return self.alphabet.digest
         if self._ids is None or self._ids[-1] == self.size - 1:  # sorted and distinct: then it is range(V)
             return None
-        return hashlib.sha256(",".join(map(str, self._ids.tolist())).encode()).hexdigest()
+        return digest(self._ids.tolist())
 
 
 def refuse_beyond(tokens: NDArray[np.int64], size: int, name: str) -> None:

@@ -10,11 +10,15 @@ from ironbound.models.tables import TableSchema
 
 if TYPE_CHECKING:
     from ironbound.models.http import HttpClassifier as HttpClassifier
+    from ironbound.models.tokens import DecodedText as DecodedText
+    from ironbound.models.tokens import HuggingFaceTokenizer as HuggingFaceTokenizer
     from ironbound.models.torch import TorchClassifier as TorchClassifier
 
 __all__ = [
     "BaseClassifier",
+    "DecodedText",
     "HttpClassifier",
+    "HuggingFaceTokenizer",
     "TableSchema",
     "TabularClassifier",
     "TorchClassifier",
@@ -31,4 +35,8 @@ def __getattr__(name: str) -> Any:
         from ironbound.models.http import HttpClassifier
 
         return HttpClassifier
+    if name in ("DecodedText", "HuggingFaceTokenizer"):
+        from ironbound.models import tokens
+
+        return getattr(tokens, name)
     raise AttributeError(f"module 'ironbound.models' has no attribute {name!r}")

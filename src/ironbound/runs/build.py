@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ironbound.channels import Categorical, Gaussian, Mask, Smoothing, UniformReplacement
+from ironbound.channels import Alphabet, Categorical, Gaussian, Mask, Smoothing, UniformReplacement
 from ironbound.channels.base import AbstractChannel
 from ironbound.data.problem import Example, Problem
 from ironbound.errors import ConfigError, InputError
@@ -28,14 +28,17 @@ from ironbound.runs.config import (
     NpzData,
     ReplacementNoise,
     RunConfig,
+    SlotThreat,
+    SuffixThreat,
     TableData,
     TextData,
+    ThreatTable,
     TokenThreat,
 )
 from ironbound.runs.loading import call, digest, source_file
 from ironbound.runs.sources import Classes
 from ironbound.runs.text import Tokenizer, WordTokenizer
-from ironbound.threats import L2, FieldsL0, Threat, TokenL0
+from ironbound.threats import L2, Budget, FieldsL0, SuffixAppend, SuffixInPlace, Threat, TokenL0
 
 Data = TableData | NpzData | ImageData | TextData
 Noise = GaussianNoise | ReplacementNoise | MaskNoise | CategoricalNoise
@@ -158,6 +161,10 @@ def _tokenizer(data: TextData, folder: Path) -> tuple[Tokenizer, tuple[Path, ...
         path = folder / data.vocabulary
         return WordTokenizer.from_file(path), (path,)
     reference = str(data.tokenizer)
+    if reference.endswith(".json"):
+        from ironbound.models.tokens import HuggingFaceTokenizer
+
+        return HuggingFaceTokenizer.from_file(folder / reference), (folder / reference,)
     tokenizer = call(reference, folder, {}, "data.tokenizer")
     for attribute in ("encode", "decode", "vocabulary_size"):
         if not hasattr(tokenizer, attribute):
@@ -185,10 +192,8 @@ def _channel(name: str, noise: Noise, read: _Read) -> AbstractChannel:
                 )
             case ReplacementNoise():
                 alphabet = noise.alphabet
-                if alphabet is None and read.tokenizer is not None:
-                    alphabet = int(read.tokenizer.vocabulary_size)
                 if alphabet is None:
-                    raise ConfigError(f"channels.{name}.alphabet: give the number of tokens, or their ids")
+                    alphabet = _allowed(name, noise, read)
                 return UniformReplacement(noise.beta, alphabet)
             case MaskNoise():
                 return Mask(noise.beta, noise.mask_id, noise.alphabet)
@@ -205,7 +210,23 @@ def _channel(name: str, noise: Noise, read: _Read) -> AbstractChannel:
         raise ConfigError(f"channels.{name}: {error}") from None
 
 
-def _budget(threat: L2Threat | TokenThreat | FieldsThreat) -> L2 | TokenL0 | FieldsL0:
+def _allowed(name: str, noise: ReplacementNoise, read: _Read) -> int | Alphabet:
+    """The symbols of replacement noise whose alphabet the configuration leaves to the tokenizer."""
+    tokenizer = read.tokenizer
+    if tokenizer is None:
+        raise ConfigError(f"channels.{name}.alphabet: give the number of tokens, or their ids")
+    sets = getattr(tokenizer, "allowed", None)
+    if sets is not None:
+        return sets(noise.allowed or "plain")
+    if noise.allowed not in (None, "all"):
+        raise ConfigError(
+            f'channels.{name}.allowed: "{noise.allowed}" needs a tokenizer.json as data.tokenizer; give '
+            "alphabet, the ids themselves"
+        )
+    return int(tokenizer.vocabulary_size)
+
+
+def _budget(threat: ThreatTable) -> Budget:
     match threat:
         case L2Threat():
             return L2()
@@ -213,6 +234,10 @@ def _budget(threat: L2Threat | TokenThreat | FieldsThreat) -> L2 | TokenL0 | Fie
             return TokenL0(max_d=threat.max_d, alphabet=threat.alphabet)
         case FieldsThreat():
             return FieldsL0(max_d=threat.max_d)
+        case SuffixThreat():
+            return SuffixInPlace(threat.max_d, threat.alphabet, threat.sampling)
+        case SlotThreat():
+            return SuffixAppend(threat.max_d, threat.pad, threat.slot, threat.alphabet, threat.sampling)
 
 
 def _base(loaded: Any, model: ModelTable, read: _Read, channels: tuple[str, ...]) -> Callable[..., Any]:

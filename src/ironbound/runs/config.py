@@ -21,6 +21,7 @@ Positive = Annotated[int, Field(ge=1, strict=True)]
 Probability = Annotated[float, Field(gt=0, lt=1, strict=True)]
 Rate = Annotated[float, Field(ge=1e-12, le=1, strict=True)]
 Amounts = Annotated[dict[str, Annotated[float, Field(ge=0, strict=True)]], Field(min_length=1)]
+TokenizerFile = Annotated[str, Field(pattern=r"\.json$")]
 Reference = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 
 
@@ -96,14 +97,15 @@ class TextData(Table):
     text: str = "text"
     label: str | None = None
     id: str | None = None
-    tokenizer: Reference | None = None
+    tokenizer: Reference | TokenizerFile | None = None
     vocabulary: str | None = None
 
     @model_validator(mode="after")
     def _one_tokenizer(self) -> TextData:
         if (self.tokenizer is None) == (self.vocabulary is None):
             raise ValueError(
-                "give either tokenizer (package.module:function) or vocabulary (a file, one word a line)"
+                "give either tokenizer (package.module:function, or a tokenizer.json) or vocabulary (a file, "
+                "one word a line)"
             )
         return self
 
@@ -127,6 +129,13 @@ class ReplacementNoise(Table):
     noise: Literal["uniform_replacement"]
     beta: Rate
     alphabet: Annotated[int, Field(ge=2, strict=True)] | tuple[int, ...] | None = None
+    allowed: Literal["all", "plain", "round_trip"] | None = None
+
+    @model_validator(mode="after")
+    def _one_set(self) -> ReplacementNoise:
+        if self.alphabet is not None and self.allowed is not None:
+            raise ValueError("give either alphabet (a number or ids) or allowed (a set of the tokenizer's)")
+        return self
 
 
 class MaskNoise(Table):
@@ -160,11 +169,34 @@ class TokenThreat(Table):
     alphabet: Literal["closed", "open"] = "closed"
 
 
+class SuffixThreat(Table):
+    """Up to max_d of the last tokens rewritten, noise on these alone."""
+
+    kind: Literal["suffix_in_place"]
+    max_d: Annotated[int, Field(ge=0, le=512, strict=True)]
+    alphabet: Literal["closed", "open"] = "closed"
+    sampling: Literal["shared", "per_budget"] = "shared"
+
+
+class SlotThreat(Table):
+    """Up to the first max_d of `slot` pads behind the text written, noise on these alone."""
+
+    kind: Literal["suffix_append"]
+    max_d: Annotated[int, Field(ge=0, le=512, strict=True)]
+    pad: Annotated[int, Field(ge=0, strict=True)] = 0
+    slot: Annotated[int, Field(ge=0, strict=True)] | None = None
+    alphabet: Literal["closed", "open"] = "closed"
+    sampling: Literal["shared", "per_budget"] = "shared"
+
+
 class FieldsThreat(Table):
     """Up to max_d fields changed."""
 
     kind: Literal["fields_l0"]
     max_d: Annotated[int, Field(ge=0, le=512, strict=True)]
+
+
+ThreatTable = L2Threat | TokenThreat | SuffixThreat | SlotThreat | FieldsThreat
 
 
 class Statistics(Table):
@@ -223,7 +255,7 @@ class RunConfig(Table):
             GaussianNoise | ReplacementNoise | MaskNoise | CategoricalNoise, Field(discriminator="noise")
         ],
     ] = {}
-    threat: dict[str, Annotated[L2Threat | TokenThreat | FieldsThreat, Field(discriminator="kind")]] = {}
+    threat: dict[str, Annotated[ThreatTable, Field(discriminator="kind")]] = {}
     statistics: Statistics = Statistics()
     report: ReportTable = ReportTable()
     recorded: Recorded | None = None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ironbound.certificate import Certificate
 from ironbound.channels import Smoothing
-from ironbound.errors import InputError, InputTypeError
+from ironbound.errors import InputError, InputTypeError, wrong_value
 from ironbound.models.base import as_base
 from ironbound.smoothing import estimate, per_budget
 from ironbound.smoothing.draws import Draws
@@ -135,7 +135,13 @@ class SmoothedClassifier:
         return self._stream(inputs, threat, statistics, callback)
 
     def predict(
-        self, inputs: Inputs | Iterable[Inputs], *, n: int = 1000, alpha: float = 0.01, seed: int = 0
+        self,
+        inputs: Inputs | Iterable[Inputs],
+        *,
+        n: int = 1000,
+        alpha: float = 0.01,
+        seed: int = 0,
+        threat: Threat | None = None,
     ) -> NDArray[np.int64]:
         """Labels (N,); -1 where n draws do not settle the label at error probability alpha each.
 
@@ -144,13 +150,20 @@ class SmoothedClassifier:
             n: draws for each input.
             alpha: error probability of each label.
             seed: the i-th input's draws depend on it and on i.
+            threat: puts the noise where `certify` against this threat puts it. Only attacks on the end of a
+                text move any; per-budget sampling has a classifier for each budget, so ask with one of them.
         """
         statistics = Statistics(alpha=alpha, n=n, n0=1, seed=seed)
+        if threat is not None and per_budget.channels(threat):
+            raise wrong_value(
+                "threat", threat, 'one budget with sampling="shared", whose classifier is asked'
+            )
+        noise = self.smoothing if threat is None else self.smoothing.placed(threat)
         several: list[Any] = _split(inputs) if isinstance(inputs, Mapping) else list(inputs)
         found: list[int] = []
         for i, one in enumerate(several):
             reading = self._voters.read(one)
-            draws = Draws(self.smoothing, reading.values, statistics.seed, str(i), "prediction")
+            draws = Draws(noise, reading.values, statistics.seed, str(i), "prediction")
             found.append(decide(self._voters.count(reading, draws, 0, n), n, alpha, self.rules))
         return np.array(found, dtype=np.int64)
 

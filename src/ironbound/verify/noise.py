@@ -10,6 +10,7 @@ from ironbound.certificate import (
     GaussianNoise,
     GridNoise,
     MaskNoise,
+    NamedReplacementNoise,
     ReplacementNoise,
     SuffixNoise,
     refuse,
@@ -57,6 +58,8 @@ def _replacement(record: ChannelRecord, figure: str) -> None:
     _between(record, "outside", 0, record["length"], figure)
     if record.attacked and record["attacker"] is None:
         raise refuse(f"{figure}.attacker", None, "'closed' or 'open'")
+    if isinstance(record, NamedReplacementNoise) and not record.alphabet_name:
+        raise refuse(f"{figure}.alphabet_name", "", "the name of the set of symbols")
 
 
 def _mask(record: ChannelRecord, figure: str) -> None:
@@ -137,6 +140,7 @@ _CHECKS: dict[type[ChannelRecord], Callable[[ChannelRecord, str], None]] = {
     GaussianNoise: _gaussian,
     GridNoise: _grid,
     ReplacementNoise: _replacement,
+    NamedReplacementNoise: _replacement,
     MaskNoise: _mask,
     CategoricalNoise: _categorical,
     SuffixNoise: _suffix,
