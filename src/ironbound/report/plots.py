@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ironbound.report.reading import Reading
 from ironbound.report.tables import measure
 from ironbound.report.text import budget_text, percent
-from ironbound.runs.metrics import Budget, curve
+from ironbound.runs.metrics import Budget, bounded, curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +81,7 @@ def _against_radius(axes: Axes, reading: Reading, ink: str) -> None:
     total = len(labelled or reading.entries)
     right = 0.0
     for place, budget in enumerate(reading.shown_budgets):
-        steps = [r for r in curve(reading.entries, budget) if math.isfinite(r)]
+        steps = [r for r in curve(reading.entries, budget) if bounded(r)]
         right = max(right, steps[-1] if steps else 0.0)
         # The black of the palette would vanish on dark paper.
         colour = ink if COLOURS[place] == "#000000" else COLOURS[place]

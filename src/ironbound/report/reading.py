@@ -70,6 +70,11 @@ class Reading:
         return str(self.about.get("name", self.out.name))
 
     @property
+    def smoothed(self) -> bool:
+        """Whether predictions are those of a smoothed classifier, and not of the model itself."""
+        return bool(self.about.get("smoothed", True))
+
+    @property
     def shown_budgets(self) -> tuple[Budget, ...]:
         """Budgets worth a line: at most eight, none beyond the first that certifies nothing."""
         return shown_budgets(self.summary)
@@ -121,5 +126,6 @@ def _attacked(entries: tuple[Entry, ...]) -> Attacked:
     discrete = tuple(
         (name, nouns.get(records.get(name, {}).get("threat"), "position")) for name in evidence.budgets()
     )
-    unit = str(records.get(continuous[0], {}).get("unit", "input units")) if len(continuous) == 1 else ""
+    own = getattr(evidence, "unit", "input units")  # kinds with one channel name its unit themselves
+    unit = str(records.get(continuous[0], {}).get("unit", own)) if len(continuous) == 1 else ""
     return Attacked(continuous, discrete, unit)

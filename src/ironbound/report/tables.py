@@ -27,11 +27,13 @@ def overview(reading: Reading) -> list[tuple[str, str]]:
     finished = f"{s.done} of {s.requested}"
     rows = [("inputs certified or abstained", finished if not s.errors else f"{finished}, {s.errors} failed")]
     if s.accuracy is not None:
-        rows.append(("clean accuracy, smoothed", share_text(s.accuracy)))
+        name = "clean accuracy, smoothed" if reading.smoothed else "clean accuracy of certified predictions"
+        rows.append((name, share_text(s.accuracy)))
     if s.base_accuracy is not None:
-        rows.append(("clean accuracy, base classifier without noise", share_text(s.base_accuracy)))
+        name = "base classifier without noise" if reading.smoothed else "without certification"
+        rows.append((f"clean accuracy, {name}", share_text(s.base_accuracy)))
     rows.append(("abstained", share_text(s.abstained)))
-    if s.samples_mean is not None:
+    if s.samples_mean is not None and s.samples_max:
         rows.append(("draws per input, mean (largest)", f"{s.samples_mean:,.0f} ({s.samples_max:,})"))
     rows.append(("time per input, total", f"{seconds_text(s.seconds_mean)}, {seconds_text(s.seconds_total)}"))
     return rows

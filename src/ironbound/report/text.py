@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from decimal import ROUND_FLOOR, Decimal
 
-from ironbound.runs.metrics import Budget, Share
+from ironbound.runs.metrics import Budget, Share, bounded
 
 
 def radius_text(radius: float | None, digits: int = 3) -> str:
@@ -17,7 +17,7 @@ def radius_text(radius: float | None, digits: int = 3) -> str:
     """
     if radius is None:
         return "–"
-    if not math.isfinite(radius):
+    if not bounded(radius):
         return "unbounded"
     # Decimal(float) is exact: 0.3 is 0.299999..., which rounds down to 0.2.
     return str(Decimal(radius).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_FLOOR))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from ironbound.errors import RunError
 from ironbound.runs.folder import write_bytes, write_text
-from ironbound.runs.metrics import Budget, Entry
+from ironbound.runs.metrics import Budget, Entry, bounded
 
 Format = Literal["jsonl", "csv", "parquet"]
 
@@ -76,7 +75,7 @@ def _flat(entry: Entry, budgets: Sequence[Budget]) -> dict[str, Any]:
         name = "_".join(map(str, d)) if isinstance(d, tuple) else str(d)
         radius = entry.frontier.get(d)
         record[f"certified_d{name}"] = radius is not None
-        record[f"radius_d{name}"] = radius if radius is not None and math.isfinite(radius) else None
+        record[f"radius_d{name}"] = radius if radius is not None and bounded(radius) else None
     return record
 
 

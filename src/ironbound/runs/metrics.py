@@ -14,6 +14,9 @@ from ironbound.runs.store import Row
 
 Budget = int | tuple[int, ...]
 
+# Records hold no infinity: where no shift at all changes the class they claim the largest float.
+_UNBOUNDED = 1e300
+
 # Error probability of each end of the intervals around shares of inputs: two-sided 95 %.
 INTERVAL_ALPHA = 0.025
 
@@ -216,7 +219,7 @@ def _grid(largest: Sequence[float], radii: Sequence[float]) -> tuple[float, ...]
     """0 and the radii given, or about six round steps up to the largest certified radius."""
     if radii:
         return tuple(sorted({0.0, *map(float, radii)}))
-    top = max((r for r in largest if math.isfinite(r)), default=0.0)
+    top = max((r for r in largest if bounded(r)), default=0.0)
     if not top > 0.0:
         return (0.0,)
     exponent = math.floor(math.log10(top / 6))
@@ -227,5 +230,15 @@ def _grid(largest: Sequence[float], radii: Sequence[float]) -> tuple[float, ...]
     )
 
 
+def bounded(radius: float) -> bool:
+    """Whether a radius is a length, and not the statement that no shift changes the class.
+
+    Example:
+        >>> bounded(0.5), bounded(float("inf")), bounded(1.7976931348623157e308)
+        (True, False, False)
+    """
+    return radius < _UNBOUNDED
+
+
 def _finite(radius: float | None) -> float | None:
-    return radius if radius is not None and math.isfinite(radius) else None
+    return radius if radius is not None and bounded(radius) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -57,11 +58,21 @@ class Plan:
             own["model"] = {key: value for key, value in own["model"].items() if key != "batch_size"}
         return {
             **own,
+            **self._method(),
+            "model_digest": self.problem.model_digest,
+            "data_digest": self.problem.data_digest,
+        }
+
+    def _method(self) -> dict[str, Any]:
+        """What the certificates rest on: noise and its statistics, or the certifier's own settings."""
+        if self.problem.certifier is not None:
+            return {
+                "certifier": json.loads(json.dumps(dict(self.problem.certifier.settings), allow_nan=False))
+            }
+        return {
             "noise": {name: repr(channel) for name, channel in self.problem.smoothing.items()},
             "threat": self.problem.threat.record(),
             "statistics": self.statistics.model_dump(mode="json"),
-            "model_digest": self.problem.model_digest,
-            "data_digest": self.problem.data_digest,
         }
 
     def about(self) -> dict[str, Any]:
@@ -73,13 +84,16 @@ class Plan:
             "num_classes": problem.num_classes,
             "class_names": None if problem.class_names is None else list(problem.class_names),
             "radii": [float(r) for r in problem.radii],
+            "smoothed": problem.certifier is None,
             "inputs": len(problem.examples),
             "requested": self.total,
         }
 
     def written(self, out: Path) -> dict[str, Any]:
         """The document for `out/config.toml`: complete, with paths that work from there."""
-        document = {**self.document, "statistics": self.statistics.model_dump(mode="json", exclude_none=True)}
+        document = dict(self.document)
+        if self.problem.certifier is None:
+            document["statistics"] = self.statistics.model_dump(mode="json", exclude_none=True)
         if self.limit is not None:
             document["limit"] = self.limit
         if self.source is not None and "task" not in document:
@@ -119,9 +133,12 @@ def plan(
     if "stop" in given and given["stop"] != below.get("stop"):
         # What belongs to the other stopping rule goes with it.
         below = {key: value for key, value in below.items() if key not in ("target", "precision")}
-    statistics = _statistics({**below, **given})
+    if problem.certifier is not None:
+        _refuse_statistics(problem, {**chosen, **given})
+    statistics = _statistics({} if problem.certifier is not None else {**below, **given})
     limit = limit if limit is not None else config.limit
-    _refuse_hopeless(statistics, problem, limit or len(problem.examples))
+    if problem.certifier is None:
+        _refuse_hopeless(statistics, problem, limit or len(problem.examples))
     written = config.model_dump(mode="json", exclude_none=True, exclude={"recorded", "limit", "statistics"})
     document = {key: value for key, value in written.items() if value not in ("", {})}
     return Plan(problem, statistics, limit, document, source)
@@ -156,6 +173,14 @@ def _statistics(values: Mapping[str, Any]) -> Statistics:
         return Statistics.model_validate(dict(values))
     except ValidationError as error:
         raise ConfigError(explain(error, Statistics, "", "statistics")) from None
+
+
+def _refuse_statistics(problem: Problem, given: Mapping[str, Any]) -> None:
+    if given:
+        raise ConfigError(
+            f"statistics.{next(iter(given))}: {problem.name} is certified by a method of its own, which has "
+            "no such setting; remove it"
+        )
 
 
 def _refuse_hopeless(statistics: Statistics, problem: Problem, total: int) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ironbound.certificate import Certificate
 from ironbound.data.problem import Example, Problem
+from ironbound.errors import InputError
 from ironbound.runs.config import Statistics
 from ironbound.runs.folder import claimed, versions
 from ironbound.runs.plan import Plan
@@ -88,7 +89,10 @@ def run(plan: Plan, out: Path, callback: Callable[[Event], None] | None = None) 
         return _failed(store)
 
 
-def _classifier(plan: Plan) -> SmoothedClassifier:
+def _classifier(plan: Plan) -> SmoothedClassifier | None:
+    """The smoothed classifier of a plan; `None` where a certifier takes its place."""
+    if plan.problem.certifier is not None:
+        return None
     problem, statistics = plan.problem, plan.statistics
     return SmoothedClassifier(
         problem.base,
@@ -103,7 +107,7 @@ def _classifier(plan: Plan) -> SmoothedClassifier:
 
 
 def _certified(
-    classifier: SmoothedClassifier,
+    classifier: SmoothedClassifier | None,
     plan: Plan,
     example: Example,
     position: int,
@@ -111,14 +115,17 @@ def _certified(
 ) -> Row:
     started = time.perf_counter()
     try:
-        certificate = classifier.certify(
-            example.inputs,
-            threat=plan.problem.threat,
-            input_id=example.id,
-            callback=drawing,
-            **_settings(plan.statistics),
-        )
-        base = _clean_label(plan.problem, example)
+        if classifier is None:
+            certificate, base = _by_certifier(plan.problem, example)
+        else:
+            certificate = classifier.certify(
+                example.inputs,
+                threat=plan.problem.threat,
+                input_id=example.id,
+                callback=drawing,
+                **_settings(plan.statistics),
+            )
+            base = _clean_label(plan.problem, example)
     except Exception as error:  # the user's model may raise anything; the run goes on
         seconds = time.perf_counter() - started
         return Row(
@@ -135,6 +142,18 @@ def _certified(
             input_text=example.text,
         )
     return _row(certificate, example, position, base, time.perf_counter() - started)
+
+
+def _by_certifier(problem: Problem, example: Example) -> tuple[Certificate, int]:
+    """The certificate and clean label of a problem's own method."""
+    assert problem.certifier is not None  # the caller asked
+    certificate = problem.certifier.certify(example.inputs, input_id=example.id)
+    if (certificate.input_id, certificate.num_classes) != (example.id, problem.num_classes):
+        raise InputError(
+            f"the certifier answered for input {certificate.input_id!r} of {certificate.num_classes} "
+            f"classes; asked for {example.id!r} of {problem.num_classes}"
+        )
+    return certificate, int(problem.certifier.predict(example.inputs))
 
 
 def _settings(statistics: Statistics) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class SmoothedClassifier:
     ) -> None:
         if not isinstance(smoothing, Smoothing):
             raise InputTypeError(f"smoothing must be a Smoothing(name=channel, ..); got {smoothing!r}")
+        if not smoothing:
+            raise wrong_value("smoothing", smoothing, "noise on at least one channel")
         self.smoothing = smoothing
         self.rules = Rules.build(num_classes, threshold, positive, rivals, class_names)
         self._voters = Voters(as_base(base), smoothing, self.rules, batch_size)
