@@ -26,6 +26,10 @@ _TASKS = {
         "ironbound.data.mnist_filter",
         "image + text: a calibrated filter for pairs that are unsafe only together",
     ),
+    "prompt-filter": (
+        "ironbound.data.prompt_filter",
+        "text: a filter of harmful requests, against tokens appended to the request",
+    ),
     "fashion-products": (
         "ironbound.data.fashion_products",
         "image + text: is this article of clothing for sports or for every day?",

@@ -1,0 +1,252 @@
+"""Task prompt-filter: a text-only filter of harmful requests, attacked by words appended to the request.
+
+Harmful: AdvBench (Zou et al., 2023). Benign: ordinary messages (SMS Spam Collection) and news (AG News). The
+two differ in style as well as in intent, and the filter learns both: it shows what certification does, and
+is no measure of how well harm can be recognised.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from ironbound.channels import Smoothing, UniformReplacement
+from ironbound.confidence import clopper_pearson_upper
+from ironbound.data import tasks, texts
+from ironbound.data.problem import Example, Problem
+from ironbound.data.registry import arrays_digest
+from ironbound.data.training import OneThread, Progress, network_digest, single_thread, trained
+from ironbound.data.weights import kept
+from ironbound.errors import InputError
+from ironbound.models.tokens import HuggingFaceTokenizer
+from ironbound.threats import SuffixAppend, Threat
+
+NAME = "prompt-filter"
+CLASS_NAMES = ("benign", "harmful")
+MAX_D = 8
+LENGTH = 64  # longer texts are cut
+SETTINGS: dict[str, Any] = {
+    "beta": 0.25,
+    "vocabulary": 2000,
+    "steps": 1500,
+    "batch": 128,
+    "rate": 5e-2,
+    "decay": 1e-3,
+    "draws": 100_000,
+    "alpha": 0.01,
+    "seed": 0,
+}
+
+
+class WordSum(torch.nn.Module):
+    """Log-odds of "harmful" (B,) from token ids (B, L): a sum over tokens, each counting 1 at most."""
+
+    def __init__(self, tokens: int, pad: int) -> None:
+        super().__init__()
+        self.weight = torch.nn.Embedding(tokens, 1, padding_idx=pad)
+        torch.nn.init.zeros_(self.weight.weight)
+        self.bias = torch.nn.Parameter(torch.zeros(1))
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        votes = torch.tanh(self.weight(tokens)).squeeze(-1).sum(dim=1)
+        return self.scale.abs() * votes + self.bias
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Label 1 ("harmful") where the log-odds of the network exceed `margin`."""
+
+    network: WordSum
+    margin: float
+
+    def __call__(self, batch: Mapping[str, Any]) -> torch.Tensor:
+        tokens = torch.as_tensor(np.asarray(batch["prompt"]))
+        with torch.no_grad():
+            return (self.network(tokens) > self.margin).long()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Texts by use, and no text has two: harmful and benign ones train, benign ones set the margin, benign
+    ones calibrate, harmful ones are certified."""
+
+    harmful: tuple[str, ...]
+    benign: tuple[str, ...]
+    choosing: tuple[str, ...]
+    calibrating: tuple[str, ...]
+    certified: tuple[str, ...]
+
+
+def parts(cache: Path | str | None = None) -> Parts:
+    """The texts, split by a seeded draw: 300 + 8,000 train, 2,200 + 2,227 calibrate, 220 are certified.
+
+    Raises:
+        InputError: the data are not here.
+    """
+    generator = np.random.default_rng(0)
+    requests = [texts.advbench(cache=cache)[i] for i in generator.permutation(520)]
+    messages = texts.sms_spam(cache=cache)
+    ordinary = [text for text, label in zip(messages.texts, messages.labels, strict=True) if label == 0]
+    benign = [*ordinary, *texts.ag_news(cache=cache).texts]
+    benign = [benign[i] for i in generator.permutation(len(benign))]
+    return Parts(
+        harmful=tuple(requests[:300]),
+        benign=tuple(benign[:8000]),
+        choosing=tuple(benign[8000:10200]),
+        calibrating=tuple(benign[10200:]),
+        certified=tuple(requests[300:]),
+    )
+
+
+def tokenizer(training: Sequence[str], size: int) -> HuggingFaceTokenizer:
+    """A byte-level BPE tokenizer with "<pad>" as id 0, trained on the texts.
+
+    Raises:
+        InputError: the `tokenizers` library is not installed.
+    """
+    try:
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    except ImportError:
+        raise InputError(f"the task {NAME} needs tokenizers: pip install 'ironbound[hf]'") from None
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    made.decoder = decoders.ByteLevel()
+    bytes_ = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=["<pad>"], initial_alphabet=bytes_, show_progress=False
+    )
+    made.train_from_iterator(training, trainer)
+    return HuggingFaceTokenizer(made, f"{NAME} BPE {size}")
+
+
+def encoded(words: HuggingFaceTokenizer, many: Sequence[str]) -> NDArray[np.int64]:
+    """Token ids (N, 64), cut or filled up with pads."""
+    rows = [words.encode(text)[:LENGTH] for text in many]
+    return np.array([row + [0] * (LENGTH - len(row)) for row in rows], dtype=np.int64)
+
+
+def fit(
+    network: WordSum,
+    harmful: torch.Tensor,
+    benign: torch.Tensor,
+    settings: Mapping[str, Any],
+    progress: Callable[[float], None],
+) -> None:
+    """Train on as many harmful as benign texts; up to eight random tokens stand where pads begin."""
+    generator = torch.Generator().manual_seed(int(settings["seed"]))
+    steps, half = int(settings["steps"]), int(settings["batch"]) // 2
+    size = network.weight.num_embeddings
+    optimiser = torch.optim.AdamW(network.parameters(), settings["rate"], weight_decay=settings["decay"])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings["rate"], total_steps=steps)
+    labels = torch.cat([torch.ones(half), torch.zeros(half)])
+    network.train()
+    for step in range(steps):
+        rows = [part[torch.randint(len(part), (half,), generator=generator)] for part in (harmful, benign)]
+        tokens = torch.cat(rows)
+        loss = functional.binary_cross_entropy_with_logits(
+            network(_slotted(tokens, size, settings["beta"], generator)), labels
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        progress((step + 1) / steps)
+
+
+def _slotted(tokens: torch.Tensor, size: int, beta: float, generator: torch.Generator) -> torch.Tensor:
+    """Texts with eight more places, each a random token at the rate beta and else a pad."""
+    slot = torch.randint(1, size, (len(tokens), MAX_D), generator=generator)
+    drawn = torch.rand(slot.shape, generator=generator) < beta
+    return torch.cat([tokens, torch.where(drawn, slot, torch.zeros_like(slot))], dim=1)
+
+
+def load(
+    *,
+    cache: Path | str | None = None,
+    progress: Progress | None = None,
+    settings: Mapping[str, Any] = SETTINGS,
+) -> Problem:
+    """The task: 220 harmful requests, whether appended tokens can argue the flag away.
+
+    The margin lies just above every noisy draw of benign texts set aside for it; tau is the upper confidence
+    bound of the share of noisy draws of other benign texts that are flagged.
+
+    Raises:
+        InputError: the data or the `tokenizers` library are not here.
+    """
+    split = parts(cache)
+    words = tokenizer([*split.harmful, *split.benign], settings["vocabulary"])
+    ids = {
+        name: encoded(words, getattr(split, name))
+        for name in ("harmful", "benign", "choosing", "calibrating")
+    }
+
+    def train(network: WordSum, report: Callable[[float], None]) -> None:
+        fit(network, torch.from_numpy(ids["harmful"]), torch.from_numpy(ids["benign"]), settings, report)
+
+    network = trained(
+        NAME,
+        lambda: WordSum(words.vocabulary_size, 0),
+        train,
+        settings={**settings, "data": arrays_digest(ids), "tokenizer": words.digest},
+        sources=[sys.modules[__name__]],
+        cache=cache,
+        progress=progress,
+    )
+
+    def calibrate() -> dict[str, NDArray[Any]]:
+        margin = float(max(_odds(network, ids["choosing"], settings, 1)))
+        checked = _odds(network, ids["calibrating"], settings, 2)
+        return {"margin": np.array([margin]), "flagged": np.array([np.count_nonzero(checked > margin)])}
+
+    known = {**settings, "network": network_digest(network), "data": arrays_digest(ids)}
+    found = kept(f"{NAME}-margin", calibrate, settings=known, sources=[sys.modules[__name__]], cache=cache)
+    margin = float(found["margin"][0])
+    tau = float(clopper_pearson_upper(int(found["flagged"][0]), settings["draws"], settings["alpha"]))
+    examples = tuple(
+        Example(
+            f"request-{i:03d}", {"prompt": np.array([*words.encode(text)[:LENGTH], *[0] * MAX_D])}, 1, text
+        )
+        for i, text in enumerate(split.certified)
+    )
+    # The pad is no ordinary token, but stands where the noise writes: it belongs to what the noise can show.
+    allowed = sorted({0, *words.allowed("plain").ids})
+    return Problem(
+        name=NAME,
+        base=OneThread(Filter(network, margin)),
+        smoothing=Smoothing(prompt=UniformReplacement(beta=settings["beta"], alphabet=allowed)),
+        threat=Threat(prompt=SuffixAppend(max_d=MAX_D, pad=0, slot=MAX_D)),
+        num_classes=2,
+        class_names=CLASS_NAMES,
+        examples=examples,
+        statistics={"alpha": 0.01, "n": 10_000, "n0": 100},
+        threshold=tau,
+        positive=1,
+        model_digest=arrays_digest({"margin": np.array([margin])}) + network_digest(network),
+        data_digest=arrays_digest({"prompts": encoded(words, split.certified)}),
+        description=tasks.task_description(NAME),
+    )
+
+
+def _odds(
+    network: WordSum, ids: NDArray[np.int64], settings: Mapping[str, Any], seed: int
+) -> NDArray[np.float32]:
+    """Log-odds of noisy draws of benign texts, a fresh text and fresh noise for each."""
+    generator = torch.Generator().manual_seed(seed)
+    rows, found = torch.from_numpy(ids), []
+    for start in range(0, settings["draws"], 5000):
+        count = min(5000, settings["draws"] - start)
+        chosen = rows[torch.randint(len(rows), (count,), generator=generator)]
+        with torch.no_grad(), single_thread():
+            size = network.weight.num_embeddings
+            found.append(network(_slotted(chosen, size, settings["beta"], generator)).numpy())
+    return np.concatenate(found)
