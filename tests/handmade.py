@@ -6,6 +6,7 @@ choice that the attacker has; every bound is solved to 40 digits and only then r
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -251,7 +252,7 @@ def certificate(
 ) -> Certificate:
     """A sealed certificate; `laws(*amounts)` lists every law the attacker can choose at a budget."""
     discrete = {c["channel"]: c["max_d"] for c in channels if c.get("max_d") is not None}
-    continuous = any(c["noise"] == "gaussian" and c.get("threat") for c in channels)
+    continuous = any(c["noise"].startswith("gaussian") and c.get("threat") for c in channels)
     p = bounds[0].bound
     rival = None
     if form == "rivals":
@@ -471,6 +472,46 @@ def one_classifier_for_each_budget() -> Certificate:
     )
 
 
+def _dropped(deleted: int, inserted: int, rate: float) -> Law:
+    """The three outcomes under deletion noise: what both texts share, more of one, more of the other."""
+    a, b, zero = Fraction(rate) ** deleted, Fraction(rate) ** inserted, Fraction(0)
+    return law(((a, b), (1 - a, zero), (zero, 1 - b)))
+
+
+@cache
+def edits_of_a_text() -> Certificate:
+    """Insertions and deletions under deletion noise: which of the two is worse is not known beforehand."""
+    return certificate(
+        [
+            IMAGE,
+            {"channel": "text", "noise": "deletion", "rate": 0.9, "width": 20, "pad": 0, "length": 7}
+            | {"threat": "edits", "max_d": 2, "operations": ("insert", "delete")},
+        ],
+        lambda d: [_dropped(j, d - j, 0.9) for j in range(d + 1)],
+        bounds=estimates((10, 9990), 10_000, 0.01, "threshold"),
+        selection=(0, 100),
+    )
+
+
+@cache
+def synonyms_and_uneven_noise() -> Certificate:
+    """Two tokens with synonyms, one change more than that; Gaussian noise of two strengths."""
+    sigmas = (0.5, 2.0)
+    digest = hashlib.sha256(",".join(map(repr, sigmas)).encode()).hexdigest()
+    image = IMAGE | {"noise": "gaussian_anisotropic", "largest": 2.0, "coordinates": 2}
+    small, large = closed(2, 0.45), closed(6, 0.45)
+    return certificate(
+        [
+            image | {"sigmas": sigmas, "sigmas_id": digest},
+            {"channel": "words", "noise": "synonyms", "beta": 0.45, "sets": ((2, 1), (6, 1)), "length": 5}
+            | {"sets_id": "ab", "threat": "synonym_l0", "max_d": 3},
+        ],
+        lambda d: [[law()], [law(large)], [law(small, large)], [law(small, large)]][d],
+        bounds=estimates((10, 9990), 10_000, 0.01, "threshold"),
+        selection=(0, 100),
+    )
+
+
 ALL: dict[str, Callable[[], Certificate]] = {
     made.__name__: made  # type: ignore[attr-defined]
     for made in (
@@ -482,5 +523,7 @@ ALL: dict[str, Callable[[], Certificate]] = {
         flagged,
         end_of_text,
         one_classifier_for_each_budget,
+        edits_of_a_text,
+        synonyms_and_uneven_noise,
     )
 }

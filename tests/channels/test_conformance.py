@@ -10,9 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ironbound.channels import AbstractChannel, Categorical, Gaussian, Mask, Smoothing, UniformReplacement
+from ironbound.channels import (
+    AbstractChannel,
+    AnisotropicGaussian,
+    Categorical,
+    Deletion,
+    Gaussian,
+    Mask,
+    OnSuffix,
+    Smoothing,
+    SynonymReplacement,
+    UniformReplacement,
+)
 from ironbound.errors import InputError
-from ironbound.threats import L2, Budget, FieldsL0, TokenL0
+from ironbound.threats import L2, Budget, Edits, FieldsL0, SuffixInPlace, SynonymL0, TokenL0
 
 # name, channel, a clean input, a budget that it proves, an amount of that budget
 Row = tuple[AbstractChannel, Any, Budget, float]
@@ -40,6 +51,10 @@ CHANNELS: dict[str, Row] = {
     "replacement-always": (UniformReplacement(beta=1.0, alphabet=2), np.array([0, 1]), TokenL0(1), 1),
     "mask": (Mask(beta=0.3, mask_id=9, alphabet=9), np.array([1, 8, 9]), TokenL0(2), 2),
     "categorical": (Categorical([2, 5, 42], 0.25), np.array([1, 0, 41]), FieldsL0(3), 2),
+    "anisotropic": (AnisotropicGaussian([[0.5, 2.0]], low=0.0), np.array([[0.5, 3.0]]), L2(), 0.4),
+    "synonyms": (SynonymReplacement(0.5, [[3, 4], [9, 8, 7]]), np.array([3, 1, 7]), SynonymL0(2), 2),
+    "deletion": (Deletion(0.4, width=4, pad=2), np.array([1, 5, 5, 2]), Edits(3), 2),
+    "suffix": (OnSuffix(UniformReplacement(0.25, 7), 2), np.array([0, 6, 3]), SuffixInPlace(2), 2),
     "categorical-rates": (Categorical([3, 3, 4], [0.1, 0.9, 0.5]), np.array([0, 2, 3]), FieldsL0(2), 2),
 }
 
@@ -116,8 +131,12 @@ def test_every_parameter_of_the_noise_is_in_the_record(row: Row) -> None:
     record = channel.record(channel.check(clean, "x"), "x", budget)
     expected = {"alphabet_id", "length", "outside"} if channel.noise == "uniform_replacement" else set()
     for name in expected | {f.name for f in dataclasses.fields(channel) if f.init}:  # type: ignore[arg-type]
-        if (channel.noise, name) in {("categorical", "beta"), ("mask", "alphabet")}:
-            continue  # recorded as betas; no part of the mask's law
+        if (channel.noise, name) in {
+            ("categorical", "beta"),
+            ("mask", "alphabet"),
+            ("gaussian_anisotropic", "shape"),
+        }:
+            continue  # recorded as betas; no part of the mask's law; the number of coordinates is
         if name == "exact" or (channel.noise == "gaussian" and name in {"grid", "refine"}):
             continue  # the kind of noise says it
         assert name in record, name

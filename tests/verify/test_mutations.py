@@ -34,7 +34,7 @@ Path = tuple[str | int, ...]
 
 # Last parts of paths that a re-sealed record may carry changed, with the reasons of the docstring.
 WORDS = {"input_id", "class_names", "channel", "unit", "low", "high", "stop_reason", "noise_scheme", "seed"}
-WORDS |= {"mask_id", "alphabet_id", "alphabet_name", "pad"}
+WORDS |= {"mask_id", "alphabet_id", "alphabet_name", "pad", "width", "sets_id"}
 # The worst token change is from outside to outside of the alphabet; the worst field has 5 categories.
 UNUSED: dict[str, set[Path]] = {
     "open_tokens": {(1, "alphabet")},

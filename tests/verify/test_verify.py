@@ -45,6 +45,7 @@ def test_it_imports_records_errors_and_ball_arithmetic_only(path: Path) -> None:
         "dataclasses",
         "fractions",
         "functools",
+        "hashlib",
         "itertools",
         "math",
         "typing",

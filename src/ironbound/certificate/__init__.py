@@ -1,14 +1,17 @@
 """Certificates: frozen, finite, exact in JSON, and one sentence long. `ironbound.verify` re-checks them."""
 
 from ironbound.certificate.channels import (
+    AnisotropicNoise,
     CategoricalNoise,
     ChannelRecord,
+    DeletionNoise,
     GaussianNoise,
     GridNoise,
     MaskNoise,
     NamedReplacementNoise,
     ReplacementNoise,
     SuffixNoise,
+    SynonymNoise,
     channel_record,
 )
 from ironbound.certificate.claim import Claim
@@ -19,10 +22,12 @@ from ironbound.certificate.refusal import refuse
 from ironbound.certificate.smoothing import Estimate, SmoothingEvidence
 
 __all__ = [
+    "AnisotropicNoise",
     "CategoricalNoise",
     "Certificate",
     "ChannelRecord",
     "Claim",
+    "DeletionNoise",
     "Estimate",
     "Evidence",
     "GaussianNoise",
@@ -33,6 +38,7 @@ __all__ = [
     "ReplacementNoise",
     "SmoothingEvidence",
     "SuffixNoise",
+    "SynonymNoise",
     "channel_record",
     "evidence_type",
     "refuse",

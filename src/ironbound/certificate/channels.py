@@ -70,7 +70,7 @@ class GaussianNoise(ChannelRecord):
     low: float | None = None
     high: float | None = None
     threat: Literal["l2"] | None = None
-    noise: Literal["gaussian", "gaussian_grid"] = "gaussian"
+    noise: Literal["gaussian", "gaussian_grid", "gaussian_anisotropic"] = "gaussian"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,22 @@ class GridNoise(GaussianNoise):
 
     grid: int = 255
     refine: int = 1
-    noise: Literal["gaussian", "gaussian_grid"] = "gaussian_grid"
+    noise: Literal["gaussian", "gaussian_grid", "gaussian_anisotropic"] = "gaussian_grid"
+
+
+@dataclass(frozen=True)
+class AnisotropicNoise(GaussianNoise):
+    """N(0, sigma_i^2) on coordinate i; `sigma` is the smallest of them.
+
+    A claim at mu covers every shift with sum (delta_i / sigma_i)^2 <= mu^2. `sigmas` is None where there are
+    too many to list; `sigmas_id` is the SHA-256 of their decimal forms, joined by commas.
+    """
+
+    largest: float = 0.0
+    coordinates: int = 0
+    sigmas: tuple[float, ...] | None = None
+    sigmas_id: str = ""
+    noise: Literal["gaussian", "gaussian_grid", "gaussian_anisotropic"] = "gaussian_anisotropic"
 
 
 @dataclass(frozen=True)
@@ -141,6 +156,42 @@ class CategoricalNoise(ChannelRecord):
 
 
 @dataclass(frozen=True)
+class SynonymNoise(ChannelRecord):
+    """Each token is kept with 1 - beta, else another one of its own set of synonyms; others stay.
+
+    `sets` counts this text's tokens by the size of their set (from 2 on): pairs (size, how many tokens).
+    `sets_id` is the SHA-256 of all sets, each sorted and followed by -1.
+    """
+
+    channel: str
+    beta: float
+    sets: tuple[tuple[int, int], ...]
+    sets_id: str
+    length: int
+    threat: Literal["synonym_l0"] | None = None
+    max_d: int | None = None
+    noise: Literal["synonyms"] = "synonyms"
+
+
+@dataclass(frozen=True)
+class DeletionNoise(ChannelRecord):
+    """Each of `length` tokens is dropped with probability `rate`; the rest is shown in `width` columns.
+
+    `pad` fills up the columns. `operations` are the edits that the attacker may make.
+    """
+
+    channel: str
+    rate: float
+    width: int
+    pad: int
+    length: int
+    threat: Literal["edits"] | None = None
+    max_d: int | None = None
+    operations: tuple[Literal["insert", "delete", "substitute"], ...] | None = None
+    noise: Literal["deletion"] = "deletion"
+
+
+@dataclass(frozen=True)
 class SuffixNoise(ChannelRecord):
     """A kernel on `positions` tokens at the end of a text, or on the first of `slot` pads behind it.
 
@@ -165,11 +216,14 @@ class SuffixNoise(ChannelRecord):
 NOISES: dict[str, type[ChannelRecord]] = {
     "gaussian": GaussianNoise,
     "gaussian_grid": GridNoise,
+    "gaussian_anisotropic": AnisotropicNoise,
     "uniform_replacement": ReplacementNoise,
     "named_replacement": NamedReplacementNoise,
     "mask": MaskNoise,
     "categorical": CategoricalNoise,
     "suffix": SuffixNoise,
+    "synonyms": SynonymNoise,
+    "deletion": DeletionNoise,
 }
 
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from decimal import ROUND_FLOOR, Context
 from typing import TYPE_CHECKING
 
-from ironbound.certificate.channels import (
-    CategoricalNoise,
-    GaussianNoise,
-    GridNoise,
-    NamedReplacementNoise,
-    ReplacementNoise,
-    SuffixNoise,
-)
 from ironbound.certificate.claim import Claim, derived_radii
+from ironbound.certificate.powers import powers
 
 if TYPE_CHECKING:
     from ironbound.certificate.per_budget import PerBudgetEvidence
@@ -29,11 +22,11 @@ def smoothing_sentence(certificate: Certificate, evidence: SmoothingEvidence) ->
         return f"Nothing is claimed about input {certificate.input_id!r}: {reason}."
     name = _class(certificate, label)
     above = "every other class" if evidence.threshold is None else f"{evidence.threshold!r}"
-    powers = _powers(evidence, _names(certificate))
+    attacks = powers(evidence.channels, evidence.scales(), _names(certificate))
     return (
         f"Except with probability at most {certificate.alpha!r} over the {certificate.samples:,} noise "
         f"draws, the smoothed classifier's probability of {name} at input {certificate.input_id!r} stays "
-        f"above {above} against every attacker who {powers}{_frontier(certificate, evidence)}."
+        f"above {above} against every attacker who {attacks}{_frontier(certificate, evidence)}."
     )
 
 
@@ -53,7 +46,7 @@ def per_budget_sentence(certificate: Certificate, evidence: PerBudgetEvidence) -
         f"draws, each {d} from 1 on has a smoothed classifier of its own, with noise on just the places of "
         f"{evidence.channel!r} that {d} changes reach ({d} = 0 is about that of 1), whose probability of "
         f"{name} at input {certificate.input_id!r} stays above {above} against every attacker who "
-        f"{_powers(part, names)}{_frontier(certificate, part)}."
+        f"{powers(part.channels, part.scales(), names)}{_frontier(certificate, part)}."
     )
 
 
@@ -78,61 +71,6 @@ def round_down(value: float, digits: int = 4) -> str:
         ('1.999', '0.0001234')
     """
     return f"{Context(prec=digits, rounding=ROUND_FLOOR).create_decimal_from_float(value):f}"
-
-
-def _powers(evidence: SmoothingEvidence, names: dict[str, str]) -> str:
-    moved: list[str] = []
-    several = len(evidence.scales()) > 1
-    for record in evidence.channels:
-        if not record.attacked:
-            continue
-        channel = repr(record.channel)
-        if isinstance(record, GaussianNoise):
-            size = f"r({record.channel})" if several else "R"
-            moved.append(f"shifts {channel} by a 2-norm of at most {size} ({_unit(record)})")
-            continue
-        d = names[record.channel]
-        if isinstance(record, CategoricalNoise):
-            moved.append(f"changes at most {d} of the {len(record.arities)} fields of {channel}")
-            continue
-        if isinstance(record, SuffixNoise):
-            moved.append(_suffix(record, d))
-            continue
-        tokens = f"replaces at most {d} of the {record['length']} tokens of {channel}"
-        if isinstance(record, ReplacementNoise):
-            tokens += " by any token" if record.attacker == "open" else f" by tokens of {_set(record)}"
-        moved.append(tokens)
-    if not moved:
-        return "changes nothing"
-    ball = " + ".join(f"(r({name})/{sigma!r})^2" for name, sigma in evidence.scales().items())
-    return " and ".join(moved) + (f", with {ball} at most R^2" if several else "")
-
-
-def _suffix(record: SuffixNoise, d: str) -> str:
-    if record.threat == "suffix_append":
-        places = f"writes at most the first {d} of the {record.slot} pads behind {record.channel!r}"
-    else:
-        places = f"rewrites at most the last {d} of the {record.length} tokens of {record.channel!r}"
-    if not isinstance(record.kernel, ReplacementNoise):
-        return places
-    written = "any token" if record.attacker == "open" else f"tokens of {_set(record.kernel)}"
-    return f"{places} with {written}"
-
-
-def _set(noise: ReplacementNoise) -> str:
-    """What is known of the symbols that noise (and a closed attacker) writes."""
-    if not isinstance(noise, NamedReplacementNoise):
-        return "the noise alphabet"
-    return f"{noise.alphabet_name!r} ({noise.alphabet:,} ids, {str(noise.alphabet_id)[:12]})"
-
-
-def _unit(record: GaussianNoise) -> str:
-    unit = record.unit
-    if record.low is not None and record.high is not None:
-        unit += f", range {record.low:g} to {record.high:g}"
-    if isinstance(record, GridNoise):
-        unit += ", in whole steps" if record.grid == 1 else f", in whole steps of 1/{record.grid}"
-    return unit
 
 
 def _frontier(certificate: Certificate, evidence: SmoothingEvidence) -> str:

@@ -86,3 +86,18 @@ def masked(beta: float) -> Position:
     """Mask noise: the position shows a mask with probability beta, else its symbol."""
     b = rate(beta)
     return Position("mask", ((1 - b, Fraction(0)), (Fraction(0), 1 - b), (b, b)))
+
+
+def deleted(rate_of_deletion: float) -> Position:
+    """Deletion noise, and an attacker who deleted one token: the clean copy shows it with 1 - rate.
+
+    See `edit_laws` for why this, and `inserted`, bound what any text can tell.
+    """
+    b = rate(rate_of_deletion, "rate")
+    return Position("deleted", ((1 - b, Fraction(0)), (b, Fraction(1))))
+
+
+def inserted(rate_of_deletion: float) -> Position:
+    """Deletion noise, and an attacker who inserted one token: the attacked copy shows it with 1 - rate."""
+    b = rate(rate_of_deletion, "rate")
+    return Position("inserted", ((Fraction(1), b), (Fraction(0), 1 - b)))

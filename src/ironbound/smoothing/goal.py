@@ -11,7 +11,7 @@ from itertools import product
 
 from ironbound import laws
 from ironbound.certificate import Claim
-from ironbound.channels import Gaussian, Smoothing, unknown_name
+from ironbound.channels import AnisotropicGaussian, Gaussian, Smoothing, unknown_name
 from ironbound.channels.base import Array
 from ironbound.errors import wrong_value
 from ironbound.laws import Law, Shift
@@ -114,7 +114,7 @@ class Target:
         for name, budget in threat.items():
             amount, channel = amounts.get(name, 0), smoothing[name]
             _check_amount(name, amount, math.inf if isinstance(budget, L2) else budget.max_d)
-            if isinstance(channel, Gaussian):
+            if isinstance(channel, Gaussian | AnisotropicGaussian):
                 # Rounded up, so that the claim made after the stop covers the target in spite of rounding.
                 shifts.append(amount / channel.sigma * (1 + 1e-9))
             else:

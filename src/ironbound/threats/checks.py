@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from ironbound.errors import wrong_value
 
-Record = dict[str, str | int | list[str]]
+Record = dict[str, Any]
 Alphabet = Literal["closed", "open"]
 
 

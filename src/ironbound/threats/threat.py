@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from ironbound.errors import InputTypeError, wrong_value
 from ironbound.threats.checks import Record
 from ironbound.threats.continuous import L2
+from ironbound.threats.edits import Edits
 from ironbound.threats.fields import FieldsL0
 from ironbound.threats.suffix import SuffixAppend, SuffixInPlace
-from ironbound.threats.tokens import TokenL0
+from ironbound.threats.tokens import SynonymL0, TokenL0
 
 Suffix = SuffixInPlace | SuffixAppend
 TokenBudget = TokenL0 | SuffixInPlace | SuffixAppend
-Budget = L2 | TokenL0 | FieldsL0 | SuffixInPlace | SuffixAppend
+Budget = L2 | TokenL0 | FieldsL0 | SuffixInPlace | SuffixAppend | SynonymL0 | Edits
 
 
 class Threat(Mapping[str, Budget]):

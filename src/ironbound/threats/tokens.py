@@ -34,3 +34,27 @@ class TokenL0:
 
     def record(self) -> Record:
         return {"kind": self.kind, "max_d": self.max_d, "alphabet": self.alphabet}
+
+
+@dataclass(frozen=True)
+class SynonymL0:
+    """The attacker replaces at most `max_d` tokens, each by another one of its own set of synonyms.
+
+    The sets are those of the noise, and closed: whatever is a synonym of a synonym is one.
+
+    Raises:
+        InputError: max_d is not a whole number >= 0.
+
+    Example:
+        >>> SynonymL0(max_d=2).record()
+        {'kind': 'synonym_l0', 'max_d': 2}
+    """
+
+    max_d: int
+    kind: ClassVar[str] = "synonym_l0"
+
+    def __post_init__(self) -> None:
+        check_budget(self.max_d)
+
+    def record(self) -> Record:
+        return {"kind": self.kind, "max_d": self.max_d}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 from ironbound.certificate import (
+    AnisotropicNoise,
     CategoricalNoise,
     ChannelRecord,
+    DeletionNoise,
     GaussianNoise,
     GridNoise,
     MaskNoise,
     NamedReplacementNoise,
     ReplacementNoise,
     SuffixNoise,
+    SynonymNoise,
     refuse,
 )
 
@@ -51,6 +55,25 @@ def _grid(record: ChannelRecord, figure: str) -> None:
     _between(record, "refine", 1, MOST_SYMBOLS, figure)
 
 
+def _anisotropic(record: ChannelRecord, figure: str) -> None:
+    _gaussian(record, figure)
+    _between(record, "coordinates", 1, MOST_SYMBOLS, figure)
+    sigma, listed = record["sigma"], record["sigmas"]
+    if not record["largest"] >= sigma:
+        raise refuse(f"{figure}.largest", record["largest"], f"at least the smallest, {sigma!r}")
+    if listed is None:
+        return
+    if len(listed) != record["coordinates"]:
+        expected = f"{record['coordinates']} standard deviations, one for each coordinate"
+        raise refuse(f"{figure}.sigmas", f"{len(listed)} of them", expected)
+    for name, end in (("sigma", min(listed)), ("largest", max(listed))):
+        if record[name] != end:
+            raise refuse(f"{figure}.{name}", record[name], f"{end!r}, by the list of all of them")
+    digest = hashlib.sha256(",".join(map(repr, listed)).encode()).hexdigest()
+    if record["sigmas_id"] != digest:
+        raise refuse(f"{figure}.sigmas_id", record["sigmas_id"], f"{digest}, the digest of the list")
+
+
 def _replacement(record: ChannelRecord, figure: str) -> None:
     _rate(record["beta"], f"{figure}.beta")
     _between(record, "alphabet", 2, MOST_SYMBOLS, figure)
@@ -75,6 +98,26 @@ def _categorical(record: ChannelRecord, figure: str) -> None:
         if not 2 <= arity <= MOST_SYMBOLS:
             raise refuse(f"{figure}.arities", arity, f"between 2 and {MOST_SYMBOLS} categories")
         _rate(beta, f"{figure}.betas")
+
+
+def _synonyms(record: ChannelRecord, figure: str) -> None:
+    _rate(record["beta"], f"{figure}.beta")
+    _between(record, "length", 1, MOST_SYMBOLS, figure)
+    sizes = [size for size, _ in record["sets"]]
+    if sizes != sorted(set(sizes)) or not all(2 <= size <= MOST_SYMBOLS for size in sizes):
+        raise refuse(f"{figure}.sets", record["sets"], "sizes from 2 on in increasing order, with counts")
+    counts = [count for _, count in record["sets"]]
+    if not all(count >= 1 for count in counts) or sum(counts) > record["length"]:
+        raise refuse(f"{figure}.sets", record["sets"], f"counts that add up to {record['length']} at most")
+
+
+def _deletion(record: ChannelRecord, figure: str) -> None:
+    _rate(record["rate"], f"{figure}.rate")
+    _between(record, "length", 1, MOST_SYMBOLS, figure)
+    _between(record, "width", 1, MOST_SYMBOLS, figure)
+    operations = record["operations"]
+    if record.attacked and (not operations or len(set(operations)) != len(operations)):
+        raise refuse(f"{figure}.operations", operations, "different edits, one at least")
 
 
 def _suffix(record: ChannelRecord, figure: str) -> None:
@@ -127,6 +170,8 @@ def _between(record: ChannelRecord, name: str, low: int, high: int, figure: str)
 def _budget(record: ChannelRecord, figure: str) -> None:
     if isinstance(record, CategoricalNoise):
         places = len(record.arities)
+    elif isinstance(record, DeletionNoise):
+        places = MOST_CHANGES  # there is always room for one more insertion
     else:  # outside the noised positions no change is covered
         places = record["positions" if isinstance(record, SuffixNoise) else "length"]
     most = min(places, MOST_CHANGES)
@@ -139,9 +184,12 @@ def _budget(record: ChannelRecord, figure: str) -> None:
 _CHECKS: dict[type[ChannelRecord], Callable[[ChannelRecord, str], None]] = {
     GaussianNoise: _gaussian,
     GridNoise: _grid,
+    AnisotropicNoise: _anisotropic,
     ReplacementNoise: _replacement,
     NamedReplacementNoise: _replacement,
     MaskNoise: _mask,
     CategoricalNoise: _categorical,
     SuffixNoise: _suffix,
+    SynonymNoise: _synonyms,
+    DeletionNoise: _deletion,
 }

@@ -20,9 +20,11 @@ from functools import lru_cache
 from ironbound.certificate import (
     CategoricalNoise,
     ChannelRecord,
+    DeletionNoise,
     MaskNoise,
     ReplacementNoise,
     SuffixNoise,
+    SynonymNoise,
     refuse,
 )
 
@@ -89,6 +91,20 @@ def masked(beta: float) -> Position:
     return position([(1 - b, zero), (zero, 1 - b), (b, b)])
 
 
+@lru_cache(maxsize=4096)
+def edited(rate: float, clean_only: bool, written_only: bool) -> Position:
+    """One edit under deletion noise, which drops a token with probability `rate`.
+
+    Tokens that only one of the two texts holds are, with this probability each, dropped; if all of them are,
+    what is left is the noise on the tokens that both texts share, whichever text it was. Telling the texts
+    apart is never easier than being told that, or which text's own token has been seen.
+    """
+    r, zero = Fraction(rate), Fraction(0)
+    clean = r if clean_only else Fraction(1)
+    written = r if written_only else Fraction(1)
+    return position([(clean, written), (1 - clean, zero), (zero, 1 - written)])
+
+
 @dataclass(frozen=True)
 class Group:
     """`capacity` places of the input, each of which the attacker may turn into one of the options."""
@@ -113,7 +129,20 @@ def groups_of(record: ChannelRecord, d: int) -> tuple[Group, ...]:
     if isinstance(record, SuffixNoise) and isinstance(record.kernel, ReplacementNoise):
         outside = sum(rank <= d for rank in record.outside)
         return _of_tokens(record.kernel, d, outside, record.attacker)
+    if isinstance(record, SynonymNoise):
+        return tuple(Group(n, (replaced(size, record.beta, True, True),)) for size, n in record.sets)
+    if isinstance(record, DeletionNoise):
+        return _of_edits(record, d)
     raise refuse(f"channel {record.channel}", record["noise"], "a discrete noise")
+
+
+def _of_edits(record: DeletionNoise, d: int) -> tuple[Group, ...]:
+    """Edits of a text whose tokens the noise drops: see `edited`. A place of the text is edited once."""
+    allowed = record.operations or ()
+    ends = {"delete": (True, False), "substitute": (True, True)}
+    here = tuple(edited(record.rate, *ends[one]) for one in allowed if one != "insert")
+    new = (edited(record.rate, False, True),) if "insert" in allowed else ()
+    return tuple(Group(n, options) for n, options in ((record.length, here), (d, new)) if options)
 
 
 def _of_tokens(
@@ -137,7 +166,9 @@ def choices(record: ChannelRecord, d: int) -> tuple[Choice, ...]:
     Raises:
         InvalidCertificate: too many sets to check.
     """
-    found = list(undominated(groups_of(record, d), d))
+    groups = groups_of(record, d)
+    # Where fewer places can be changed than d, changing all of them is the most there is.
+    found = list(undominated(groups, min(d, sum(group.capacity for group in groups))))
     return tuple(dict.fromkeys(found))
 
 
