@@ -192,3 +192,28 @@ def test_a_job_alone_hears_its_progress() -> None:
     with pytest.raises(KeyError, match="100"):
         alone(ask(), reading, voters)
     assert heard == [40, 80, 100]
+
+
+def test_outcomes_are_the_certificates_of_one_at_a_time_in_the_order_they_are_done() -> None:
+    data = [(f"input-{i}", one) for i, one in enumerate(inputs(12))]
+    data[5] = ("bad", {"image": np.zeros((2, 2))})
+    taken: list[int] = []
+
+    def lazily() -> Iterator[tuple[str, dict[str, Array]]]:
+        for i, one in enumerate(data):
+            taken.append(i)
+            yield one
+
+    model = ib.SmoothedClassifier(Counting(), SMOOTHING, num_classes=2, batch_size=128)
+    found: dict[int, Outcome] = {}
+    waiting: list[int] = []
+    for place, outcome in model.outcomes(lazily(), threat=THREAT, statistics=Statistics(**STOPS[1])):
+        found[place] = outcome
+        waiting.append(len(taken) - len(found))
+    assert max(waiting) <= 1 + 128 // 64  # no more are taken in than a batch has room for
+    assert list(found) != sorted(found)
+    assert "channel 'tokens'" in str(found[5].error)
+    for place, (name, one) in enumerate(data):
+        if place != 5:
+            expected = model.certify(one, threat=THREAT, input_id=name, **STOPS[1])
+            assert found[place].certificate == expected

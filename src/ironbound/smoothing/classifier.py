@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -202,6 +202,51 @@ class SmoothedClassifier:
                 yield _certificate(name, done.pop(i))
         if refused:
             raise refused[0]
+
+    def outcomes(
+        self,
+        inputs: Iterable[tuple[str, Inputs]],
+        *,
+        threat: Threat,
+        statistics: Statistics,
+        callback: Callback | None = None,
+        halved: Callable[[int], None] = lambda size: None,
+    ) -> Iterator[tuple[int, Outcome]]:
+        """What becomes of each input, as soon as it is done and in that order: a certificate or an error.
+
+        The certificates are those of `certify`. Inputs are taken from the iterable when there is room for
+        them in a batch, so memory does not grow with their number.
+
+        Args:
+            inputs: pairs (id, inputs). They may differ in shape; those of equal shape share batches.
+            threat, statistics: as for `certify`.
+            callback: called with a `Progress` after each batch.
+            halved: told the new size when the base has run out of memory and the batch was halved.
+        Returns:
+            Pairs (number of the input, from 0; outcome).
+        Raises:
+            InputError: n is too small for alpha.
+
+        Example:
+            >>> import ironbound as ib
+            >>> noise = ib.Smoothing(x=ib.Gaussian(sigma=0.5))
+            >>> model = SmoothedClassifier(lambda batch: batch["x"][:, 0] > 0, noise, num_classes=2)
+            >>> data = [("a", {"x": [float("nan")]}), ("b", {"x": [1.0]})]
+            >>> found = dict(model.outcomes(data, threat=Threat(x=ib.L2()), statistics=Statistics(n=200)))
+            >>> type(found[0].error).__name__, found[1].certificate.prediction
+            ('InputError', 1)
+        """
+        self._check_sample(statistics)
+
+        def jobs() -> Iterator[tuple[int, Reading, Job] | tuple[int, Outcome]]:
+            for place, (name, one) in enumerate(inputs):
+                try:
+                    reading = self._voters.read(one)
+                    yield place, reading, self._job(reading, threat, statistics, name, callback)
+                except Exception as error:  # whatever is wrong with one input, the others go on
+                    yield place, Outcome(None, error)
+
+        return together(jobs(), self._voters, halved=halved)
 
     def _job(
         self, reading: Reading, threat: Threat, statistics: Statistics, name: str, callback: Callback | None

@@ -76,7 +76,7 @@ def alone(job: Job, reading: Reading, voters: Voters) -> Certificate:
 
 
 def together(
-    jobs: Iterable[tuple[int, Reading, Job]],
+    jobs: Iterable[tuple[int, Reading, Job] | tuple[int, Outcome]],
     voters: Voters,
     *,
     halved: Callable[[int], None] = lambda size: None,
@@ -89,7 +89,8 @@ def together(
     by asking for each input's rows alone: that input ends with the error, the others go on.
 
     Args:
-        jobs: place, reading and job of each input; asked for only when there is room.
+        jobs: place, reading and job of each input, or its outcome where there is nothing to do; asked for
+            only when there is room.
         voters: the base classifier.
         halved: told of a smaller batch.
     """
@@ -103,6 +104,9 @@ def together(
             if item is None:
                 exhausted = True
                 break
+            if len(item) == 2:
+                yield item
+                continue
             place, reading, job = item
             size = size or voters.batch_of(reading)
             entered = _entered(place, reading, job, voters)
