@@ -13,6 +13,7 @@ from scipy import stats
 
 import ironbound as ib
 from ironbound import laws
+from ironbound.certificate import SmoothingEvidence
 from ironbound.certificate.codec import digest
 from ironbound.errors import InputError, InvalidCertificate
 from ironbound.smoothing.goal import Attack, Level
@@ -203,7 +204,7 @@ def test_hybrid_certificates_of_several_classes_are_tight() -> None:
         score = draws(x, written, 3)
         assert bool(np.mean(score <= cut) > np.mean(score > top)) == wins
     # The binary form proves less: it asks for more than half.
-    half = laws.shift(
-        laws.uniform_replacement(1, size, beta), cert.evidence.estimates[0].bound, threshold=0.5
-    )  # type: ignore[attr-defined]
+    assert isinstance(cert.evidence, SmoothingEvidence)
+    bound = cert.evidence.estimates[0].bound
+    half = laws.shift(laws.uniform_replacement(1, size, beta), bound, threshold=0.5)
     assert half is None or half.mu * sigma < radius
