@@ -89,11 +89,12 @@ class Result:
             "notes": list(self.notes),
         }
 
-    def write(self, folder: Path, heading: str) -> None:
-        """Write `result.json` and `result.md` into a folder."""
+    def write(self, folder: Path, heading: str, closing: str = "") -> None:
+        """Write `result.json` and `result.md` into a folder; `closing` says what ran where."""
         record = json.dumps(self.record(), indent=2, allow_nan=False)
         (folder / "result.json").write_text(record + "\n", encoding="utf-8")
-        (folder / "result.md").write_text(f"# {heading}\n\n{self.markdown()}", encoding="utf-8")
+        text = f"# {heading}\n\n{self.markdown()}" + (f"\n{closing}\n" if closing else "")
+        (folder / "result.md").write_text(text, encoding="utf-8")
 
 
 def _shown(cell: Cell) -> str:

@@ -69,7 +69,7 @@ def reproduce(
         settings = chosen.settings[size.value]
         result = chosen.function()(Context(name, settings, chosen.published, folder, seed, progress))
     seconds = time.perf_counter() - started
-    result.write(folder, f"{chosen.name}: {chosen.what}")
+    result.write(folder, f"{chosen.name}: {chosen.what}", _ran(name, size, seed))
     if as_json:
         print_json({"name": name, "folder": str(folder), "seconds": round(seconds, 1), **result.record()})
     else:
@@ -78,3 +78,18 @@ def reproduce(
         if not result.ok:
             typer.echo("this result refutes something that must hold; see above", err=True)
     return 0 if result.ok else PARTLY_FAILED
+
+
+def _ran(name: str, size: Size, seed: int) -> str:
+    """What ran, and with which versions: the last line of a result."""
+    import os
+    import platform
+    from datetime import date
+
+    from ironbound.runs.folder import versions
+
+    command = f"ironbound reproduce {name}"
+    command += f" --size {size.value}" if size is not Size.normal else ""
+    command += f" --seed {seed}" if seed else ""
+    known = ", ".join(f"{key} {value}" for key, value in versions().items())
+    return f"`{command}`, {date.today()}, {os.cpu_count()} cores ({platform.machine()}); {known}."
