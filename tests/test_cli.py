@@ -135,7 +135,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(
     stop.write_text("")
     before = (
         "load.calls = getattr(load, 'calls', 0) + 1\n"
-        f"        if load.calls > 8 and __import__('os').path.exists({str(stop)!r}): raise KeyboardInterrupt"
+        f"        if load.calls > 4 and __import__('os').path.exists({str(stop)!r}): raise KeyboardInterrupt"
     )
     path = write_config(tmp_path / "mine", before=before)
     monkeypatch.setattr("sys.argv", ["ironbound", "certify", str(path), "--out", "my runs/a"])

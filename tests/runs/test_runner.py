@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+import time
 import tomllib
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pytest
 from little_runs import classify, plan
 
+from ironbound.certificate import Certificate
+from ironbound.data.problem import Example
 from ironbound.errors import RunError
 from ironbound.runs.folder import CONFIG, RESULTS, differences
 from ironbound.runs.recheck import recheck
 from ironbound.runs.runner import Event, run
 from ironbound.runs.store import Row, Store
+from ironbound.smoothing import SmoothedClassifier
 
 
 def rows(out: Path) -> list[Row]:
@@ -237,3 +243,126 @@ def test_swapped_certificates_are_found(tmp_path: Path) -> None:
         )
     connection.close()
     assert recheck(tmp_path).invalid == (("input-2", "it is the certificate of input 'input-0'"),)
+
+
+SETTINGS: list[dict[str, Any]] = [
+    {"stop": "fixed", "n": 300},
+    {"stop": "target", "n": 2000, "target": ({"image": 0.2, "tokens": 1}, {"image": 0.6})},
+    {"stop": "precision", "n": 2000, "precision": 0.6},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: s["stop"])
+def test_certificates_are_those_of_one_input_after_another(tmp_path: Path, settings: dict[str, Any]) -> None:
+    many = plan(count=20, seed=4, **settings)
+    model = SmoothedClassifier(classify, many.problem.smoothing, 2, class_names=("no", "yes"))
+    known = {**settings, "n0": 20, "seed": 4}
+    expected = {
+        example.id: model.certify(
+            example.inputs, threat=many.problem.threat, input_id=example.id, **known
+        ).to_json()
+        for example in many.problem.examples
+    }
+    for size in (7, 100, 6000):
+        document = {"task": "little", "model": {"batch_size": size}}
+        run(dataclasses.replace(many, document=document), tmp_path / str(size))
+        assert certificates(tmp_path / str(size)) == expected
+    found = rows(tmp_path / "100")
+    assert {row.stop_reason for row in found} <= {"n_max", "decided", "hopeless", "precision reached"}
+    assert (settings["stop"] == "fixed") == ({row.stop_reason for row in found} == {"n_max"})
+    assert all(row.samples == Certificate.from_json(row.certificate or "").samples for row in found)
+
+
+def test_running_out_of_memory_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    def tight(batch: dict[str, np.ndarray]) -> np.ndarray:
+        if len(batch["image"]) > 100:
+            raise MemoryError
+        return classify(batch)
+
+    heard: list[Event] = []
+    assert run(plan(base=tight), tmp_path / "tight", heard.append) == 0
+    notes = [event.text for event in heard if event.kind == "note"]
+    assert notes[-1] == "out of memory: batches now hold 64 draws"
+    run(plan(), tmp_path / "roomy")
+    assert certificates(tmp_path / "tight") == certificates(tmp_path / "roomy")
+    with Store.open(tmp_path / "tight" / RESULTS) as store:
+        assert store.sessions()[0]["notes"] == notes
+
+
+class Lazy(Sequence[Example]):
+    """Examples made when asked for, and counted while anybody holds them."""
+
+    def __init__(self, count: int) -> None:
+        self.size = count
+        self.alive = self.most = 0
+
+    def __len__(self) -> int:
+        return self.size
+
+    @overload
+    def __getitem__(self, place: int) -> Example: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Example]: ...
+    def __getitem__(self, place: int | slice) -> Example | Sequence[Example]:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(self.size))]
+        if place >= self.size:
+            raise IndexError
+        inputs = {"image": np.full(3, 2.0), "tokens": np.full(8, 1, dtype=np.int64)}
+        example = Example(f"input-{place}", inputs, label=1)
+        self.alive += 1
+        self.most = max(self.most, self.alive)
+        weakref.finalize(example, self._forget)
+        return example
+
+    def _forget(self) -> None:
+        self.alive -= 1
+
+
+def test_inputs_are_taken_when_there_is_room_and_forgotten_when_done(tmp_path: Path) -> None:
+    examples = Lazy(400)
+    first = plan(stop="target", n=500, target={"image": 0.1})
+    problem = dataclasses.replace(first.problem, examples=examples)
+    many = dataclasses.replace(
+        first, problem=problem, document={"task": "little", "model": {"batch_size": 256}}
+    )
+    examples.most = 0
+    assert run(many, tmp_path) == 0
+    assert len(rows(tmp_path)) == 400
+    assert examples.most <= 4 + 256 // 20  # a batch of selection draws; three more on their way
+
+
+def test_a_spent_budget_keeps_what_is_finished_and_can_be_continued(tmp_path: Path) -> None:
+    class Slow:
+        def __call__(self, batch: dict[str, np.ndarray]) -> np.ndarray:
+            time.sleep(0.01)
+            return classify(batch)
+
+    heard: list[Event] = []
+    few = dataclasses.replace(
+        plan(base=Slow(), count=30), document={"task": "little", "model": {"batch_size": 64}}
+    )
+    run(few, tmp_path / "parts", heard.append, deadline=time.monotonic() + 0.5)
+    assert heard[-1].kind == "budget"
+    assert 0 < heard[-1].done < 30
+    assert len(rows(tmp_path / "parts")) == heard[-1].done
+    run(few, tmp_path / "parts", heard.append, deadline=time.monotonic() - 1.0)
+    assert len(rows(tmp_path / "parts")) == heard[-1].done  # nothing is begun after the deadline
+    run(plan(count=30), tmp_path / "parts", heard.append, deadline=time.monotonic() + 600.0)
+    assert heard[-1].kind == "end"
+    run(plan(count=30), tmp_path / "whole")
+    assert certificates(tmp_path / "parts") == certificates(tmp_path / "whole")
+    with Store.open(tmp_path / "parts" / RESULTS) as store:
+        assert [session["outcome"] for session in store.sessions()] == ["budget", "budget", "finished"]
+
+
+def test_the_time_of_inputs_adds_up_to_the_time_that_passed(tmp_path: Path) -> None:
+    def slow(batch: dict[str, np.ndarray]) -> np.ndarray:
+        time.sleep(0.02)
+        return classify(batch)
+
+    started = time.perf_counter()
+    run(plan(base=slow, count=12), tmp_path)
+    passed = time.perf_counter() - started
+    total = sum(row.seconds for row in rows(tmp_path))
+    assert 0.1 * passed < total <= passed

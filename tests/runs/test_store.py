@@ -133,3 +133,81 @@ def test_another_schema_version_is_named(path: Path) -> None:
 def test_a_folder_without_results_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not a run folder"):
         Store.open(tmp_path / "results.sqlite")
+
+
+VERSION_1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE results (
+  position INTEGER PRIMARY KEY, input_id TEXT NOT NULL UNIQUE, status TEXT NOT NULL, label INTEGER,
+  prediction INTEGER, base_prediction INTEGER, samples INTEGER NOT NULL, seconds REAL NOT NULL,
+  reason TEXT NOT NULL, certificate TEXT, input_text TEXT NOT NULL, finished_at TEXT NOT NULL
+);
+CREATE TABLE sessions (
+  number INTEGER PRIMARY KEY, started_at TEXT NOT NULL, finished_at TEXT, done_before INTEGER NOT NULL,
+  done_after INTEGER, outcome TEXT, versions TEXT NOT NULL
+);
+INSERT INTO meta VALUES ('schema_version', '1'), ('identity', '{}'), ('about', '{}');
+INSERT INTO results VALUES
+  (0, 'a', 'predicted', 1, 1, 1, 320, 0.5, '', '{"evidence": {"stop_reason": "n_max"}}', '', 'then'),
+  (1, 'b', 'predicted', 1, 1, 1, 0, 0.5, '', '{"evidence": {"kind": "no noise"}}', '', 'then'),
+  (2, 'c', 'error', 1, NULL, NULL, 0, 0.5, 'broke', NULL, '', 'then');
+INSERT INTO sessions VALUES (1, 'then', 'later', 0, 3, 'finished', '{}');
+"""
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(path: Path) -> None:
+    with sqlite3.connect(path) as old:
+        old.executescript(VERSION_1)
+    old.close()
+    for _ in range(2):
+        with Store.open(path) as store:
+            assert [r.stop_reason for r in store.rows()] == ["n_max", "", ""]
+            assert store.sessions()[0]["notes"] == []
+    with Store.open(path, writer=True) as store:
+        store.add(row(3))
+        assert store.failed() == 1
+        assert store.finished() == {0, 1, 3}
+
+
+def test_a_closed_store_is_one_file_that_is_read_where_nothing_can_be_written(path: Path) -> None:
+    with Store.create(path, {}, {}) as store:
+        store.add(row(0))
+        assert path.with_name(path.name + "-wal").exists()
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    uri = f"{path.as_uri()}?mode=ro&immutable=1"
+    connection = sqlite3.connect(uri, uri=True)
+    assert connection.execute("SELECT count(*) FROM results").fetchone() == (1,)
+    connection.close()
+
+
+def test_a_reader_may_look_on_while_rows_are_added(path: Path) -> None:
+    with Store.create(path, {}, {}) as store:
+        store.add(row(0))
+        with Store.open(path) as reader:
+            store.add(row(1))
+            assert reader.finished() == {0, 1}
+    with Store.open(path) as store:
+        assert store.finished() == {0, 1}
+
+
+def test_rows_reach_the_disk_every_few_seconds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("ironbound.runs.store.time.monotonic", lambda: clock[0])
+    heard: list[str] = []
+    with Store.create(path, {}, {}) as store:
+        store._connection.set_trace_callback(heard.append)
+        for second in (1.0, 4.9, 5.1, 6.0, 10.2):
+            clock[0] = second
+            store.add(row(int(10 * second)))
+        store._connection.set_trace_callback(None)
+    waits = [text.split("= ")[1] for text in heard if "synchronous" in text]
+    assert waits == ["NORMAL", "NORMAL", "FULL", "NORMAL", "FULL"]
+
+
+def test_notes_belong_to_their_session(path: Path) -> None:
+    with Store.create(path, {}, {}) as store:
+        first, second = store.begin_session({}), store.begin_session({})
+        store.note(second, 'it\'s "small"')
+        store.note(second, "again")
+        assert [s["notes"] for s in store.sessions()] == [[], ['it\'s "small"', "again"]]
+        assert first != second

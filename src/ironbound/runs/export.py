@@ -63,6 +63,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
         "prediction": row.prediction,
         "base_prediction": row.base_prediction,
         "samples": row.samples,
+        "stop_reason": row.stop_reason,
         "seconds": row.seconds,
         "reason": row.reason,
         "input_text": row.input_text,
@@ -87,7 +88,7 @@ def _parquet(records: Sequence[dict[str, Any]]) -> bytes:
         raise RunError("Parquet export needs pyarrow: pip install 'ironbound[tables]'") from None
     integers = ("position", "label", "prediction", "base_prediction", "samples")
     types = {name: pa.int64() for name in integers}
-    types |= {name: pa.string() for name in ("input_id", "status", "reason", "input_text")}
+    types |= {name: pa.string() for name in ("input_id", "status", "stop_reason", "reason", "input_text")}
     fields = [
         (name, types.get(name, pa.bool_() if name.startswith("certified_") else pa.float64()))
         for name in (records[0] if records else {"position": None})

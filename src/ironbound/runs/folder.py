@@ -22,7 +22,8 @@ CONFIG, RESULTS, SUMMARY, REPORT, LOCK = (
     "report.html",
     ".lock",
 )
-_OWN = {CONFIG, RESULTS, SUMMARY, REPORT, LOCK, "curves.png", "curves.svg", RESULTS + ".new"}
+_OWN = {CONFIG, RESULTS, SUMMARY, REPORT, LOCK, "curves.png", "curves.svg"}
+_OWN |= {RESULTS + end for end in (".new", "-wal", "-shm", "-journal")}
 _PACKAGES = ("ironbound", "torch", "numpy", "scipy", "scikit-learn", "python-flint")
 
 
@@ -66,7 +67,7 @@ def claimed(
         out.mkdir(parents=True, exist_ok=True)
         with _locked(out):
             if results.exists():
-                store = Store.open(results)
+                store = Store.open(results, writer=True)
                 store.set_about(about)
             else:
                 store = Store.create(results, identity, about)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ironbound.certificate import Certificate
 from ironbound.errors import InputError, InvalidCertificate
+from ironbound.runs.engines.rows import stop_reason
 from ironbound.runs.folder import RESULTS
 from ironbound.runs.store import Row, Store
 
@@ -66,5 +67,9 @@ def _check(row: Row, text: str) -> None:
         raise InvalidCertificate(f"it is the certificate of input {certificate.input_id!r}")
     if certificate.prediction != row.prediction:
         raise InvalidCertificate(f"its prediction is {certificate.prediction}, the row says {row.prediction}")
+    if row.stop_reason not in ("", stop_reason(certificate)):
+        raise InvalidCertificate(
+            f"it stopped because of {stop_reason(certificate)!r}, the row says {row.stop_reason!r}"
+        )
     if certificate.samples != row.samples:
         raise InvalidCertificate(f"it used {certificate.samples} draws, the row says {row.samples}")

@@ -1,25 +1,20 @@
-"""Certify the inputs of a plan one after another, each committed as soon as it is done."""
+"""Certify the inputs of a plan; each is committed as soon as it is done."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-
-from ironbound.certificate import Certificate
-from ironbound.data.problem import Example, Problem
-from ironbound.errors import InputError
-from ironbound.runs.config import Statistics
+from ironbound.errors import RunError
+from ironbound.runs.engines import Drawn, Engine, Halved, Told, Workers
+from ironbound.runs.engines.local import LocalEngine
 from ironbound.runs.folder import claimed, versions
 from ironbound.runs.plan import Plan
-from ironbound.runs.store import Row, Status, Store
-from ironbound.smoothing import SmoothedClassifier
-from ironbound.smoothing.answers import labels
-from ironbound.smoothing.job import Progress
+from ironbound.runs.store import Row, Store
 
 
 @dataclass(frozen=True)
@@ -27,171 +22,139 @@ class Event:
     """Progress of a run, for whoever draws it.
 
     Attributes:
-        kind: "start" once the folder is claimed, "draws" within an input, "row" after each input, "end".
+        kind: "start" once the folder is claimed, "draws" between inputs, "row" after each input, "note" when
+            something happened that a person should know, "workers" when processes have started, "budget"
+            when the time is spent, "end" when nothing is left to do.
         done: inputs that have a certificate or have failed in this session.
         total: inputs asked for.
         before: inputs that earlier sessions had finished.
         row: the input just finished, for "row".
-        part: share of the current input's draws that is done, for "draws".
+        part: inputs' worth of draws made for inputs that are not done, for "draws".
+        text: for "note", what happened.
+        pids: for "workers", the ids of the processes.
     """
 
-    kind: Literal["start", "draws", "row", "end"]
+    kind: Literal["start", "draws", "row", "note", "workers", "budget", "end"]
     done: int
     total: int
     before: int
     row: Row | None = None
     part: float = 0.0
+    text: str = ""
+    pids: tuple[int, ...] = ()
 
 
-def run(plan: Plan, out: Path, callback: Callable[[Event], None] | None = None) -> int:
+class _Spent(Exception):
+    """The time is spent: unwinds the engine from within a batch."""
+
+
+def run(
+    plan: Plan,
+    out: Path,
+    callback: Callable[[Event], None] | None = None,
+    *,
+    engine: Engine | None = None,
+    deadline: float | None = None,
+) -> int:
     """Certify what the folder does not hold yet; inputs that failed earlier are tried again.
 
     An input on which the model raises becomes a row of status "error" with the reason, and the run goes on.
     Whatever stops the process, every finished input stays, and the same call goes on from there with exactly
-    the certificates that an undisturbed run gives.
+    the certificates that an undisturbed run gives. Many inputs are under way at once, so rows are committed
+    in no fixed order; memory grows neither with their number nor with their draws.
 
     Args:
         plan: what to run.
         out: the run folder.
         callback: told of the start, of each input, and of the end.
+        engine: where inputs are certified; this process if left out.
+        deadline: on the clock of `time.monotonic`; no work is begun after it, inputs under way are given up
+            and everything finished stays. `None` for no limit.
     Returns:
         Number of inputs in the folder that failed.
     Raises:
-        RunError: the folder holds another run, or is damaged or in use; nothing is changed.
+        RunError: the folder holds another run, or is damaged or in use; nothing is changed. The disk is full;
+            what was finished before stays.
     """
-    tell = callback or (lambda _: None)
-    examples = plan.problem.examples
-    classifier = _classifier(plan)
+    hear = callback or (lambda _: None)
     with claimed(out, plan.identity(), plan.about(), plan.written(out)) as store:
         finished = store.finished()
-        missing = [i for i in range(plan.total) if i not in finished]
-        before = plan.total - len(missing)
-        session = store.begin_session(versions())
+        before = sum(position < plan.total for position in finished)
+        session = _Session(plan, store, hear, before, deadline)
+        number = store.begin_session(versions())
+        session.number = number
         outcome = "failed"
         try:
-            tell(Event("start", before, plan.total, before))
-            for count, position in enumerate(missing, start=1):
-
-                def drawing(progress: Progress, done: int = before + count - 1) -> None:
-                    part = progress.drawn / progress.planned if progress.stage == "estimation" else 0.0
-                    tell(Event("draws", done, plan.total, before, part=part))
-
-                row = _certified(classifier, plan, examples[position], position, drawing)
-                store.add(row)
-                tell(Event("row", before + count, plan.total, before, row))
-            tell(Event("end", plan.total, plan.total, before))
-            outcome = "finished"
+            missing = (i for i in range(plan.total) if i not in finished)
+            outcome = session.work(engine or LocalEngine(), missing)
         except KeyboardInterrupt:
             outcome = "stopped"
             raise
         finally:
-            store.end_session(session, outcome)
-        return _failed(store)
+            # The disk may be full: the error that says so is under way already.
+            with suppress(RunError):
+                store.end_session(number, outcome)
+        return store.failed()
 
 
-def _classifier(plan: Plan) -> SmoothedClassifier | None:
-    """The smoothed classifier of a plan; `None` where a certifier takes its place."""
-    if plan.problem.certifier is not None:
-        return None
-    problem, statistics = plan.problem, plan.statistics
-    return SmoothedClassifier(
-        problem.base,
-        problem.smoothing,
-        problem.num_classes,
-        threshold=statistics.threshold,
-        positive=statistics.positive,
-        rivals=statistics.rivals,
-        class_names=problem.class_names,
-        batch_size=plan.batch_size,
-    )
+@dataclass
+class _Session:
+    """One process's work on a run: rows into the store, and events to whoever listens."""
 
+    plan: Plan
+    store: Store
+    hear: Callable[[Event], None]
+    before: int
+    deadline: float | None
+    number: int = 0
+    done: int = 0
 
-def _certified(
-    classifier: SmoothedClassifier | None,
-    plan: Plan,
-    example: Example,
-    position: int,
-    drawing: Callable[[Progress], None],
-) -> Row:
-    started = time.perf_counter()
-    try:
-        if classifier is None:
-            certificate, base = _by_certifier(plan.problem, example)
-        else:
-            certificate = classifier.certify(
-                example.inputs,
-                threat=plan.problem.threat,
-                input_id=example.id,
-                callback=drawing,
-                **_settings(plan.statistics),
-            )
-            base = _clean_label(plan.problem, example)
-    except Exception as error:  # the user's model may raise anything; the run goes on
-        seconds = time.perf_counter() - started
-        return Row(
-            position=position,
-            input_id=example.id,
-            status="error",
-            label=example.label,
-            prediction=None,
-            base_prediction=None,
-            samples=0,
-            seconds=seconds,
-            reason=_reason(error),
-            certificate=None,
-            input_text=example.text,
-        )
-    return _row(certificate, example, position, base, time.perf_counter() - started)
+    def work(self, engine: Engine, missing: Iterator[int]) -> str:
+        """Certify the missing positions; how the session ended."""
+        self.done = self.before
+        self._say("start")
+        try:
+            self._check_time()
+            with closing(engine.rows(self.plan, missing, self._told)) as rows:
+                for row in rows:
+                    self.store.add(row)
+                    self.done += 1
+                    self._say("row", row=row)
+                    self._check_time()
+        except _Spent:
+            if self.done < self.plan.total:
+                self._say("budget")
+                return "budget"
+        self._say("end")
+        return "finished"
 
+    def _told(self, what: Told) -> None:
+        match what:
+            case Drawn():
+                self._check_time()
+                self._say("draws", part=what.part)
+            case Halved():
+                self._note(f"out of memory: batches now hold {what.size} draws")
+            case Workers():
+                if what.died:
+                    self._note(what.died)
+                self._say("workers", pids=what.pids)
 
-def _by_certifier(problem: Problem, example: Example) -> tuple[Certificate, int]:
-    """The certificate and clean label of a problem's own method."""
-    assert problem.certifier is not None  # the caller asked
-    certificate = problem.certifier.certify(example.inputs, input_id=example.id)
-    if (certificate.input_id, certificate.num_classes) != (example.id, problem.num_classes):
-        raise InputError(
-            f"the certifier answered for input {certificate.input_id!r} of {certificate.num_classes} "
-            f"classes; asked for {example.id!r} of {problem.num_classes}"
-        )
-    return certificate, int(problem.certifier.predict(example.inputs))
+    def _note(self, text: str) -> None:
+        self.store.note(self.number, text)
+        self._say("note", text=text)
 
+    def _check_time(self) -> None:
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise _Spent
 
-def _settings(statistics: Statistics) -> dict[str, Any]:
-    settings = statistics.model_dump(exclude={"threshold", "positive", "rivals"})
-    if isinstance(settings["target"], tuple):
-        settings["target"] = list(settings["target"])
-    return settings
-
-
-def _row(certificate: Certificate, example: Example, position: int, base: int | None, seconds: float) -> Row:
-    status: Status = "abstained" if certificate.abstained else "predicted"
-    return Row(
-        position=position,
-        input_id=example.id,
-        status=status,
-        label=example.label,
-        prediction=certificate.prediction,
-        base_prediction=base,
-        samples=certificate.samples,
-        seconds=seconds,
-        reason=certificate.reason,
-        certificate=certificate.to_json(),
-        input_text=example.text,
-    )
-
-
-def _clean_label(problem: Problem, example: Example) -> int | None:
-    """The base classifier's answer on the clean input: one more call, of a batch of one."""
-    values = problem.smoothing.check(example.inputs)
-    answer = problem.base({name: np.asarray(value)[None] for name, value in values.items()})
-    label = int(labels(answer, 1, problem.num_classes, problem.class_names)[0])
-    return label if label >= 0 else None
-
-
-def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:500]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _failed(store: Store) -> int:
-    return sum(row.status == "error" for row in store.rows())
+    def _say(
+        self,
+        kind: Literal["start", "draws", "row", "note", "workers", "budget", "end"],
+        *,
+        row: Row | None = None,
+        part: float = 0.0,
+        text: str = "",
+        pids: tuple[int, ...] = (),
+    ) -> None:
+        self.hear(Event(kind, self.done, self.plan.total, self.before, row, part, text, pids))
