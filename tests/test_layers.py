@@ -25,8 +25,9 @@ LAYER = {
     "models": 5,
     "data": 6,
     "smoothing": 7,
-    "latent": 7,
     "lipschitz": 7,
+    # Latent classifiers stand behind Lipschitz networks and under smoothing, so above both.
+    "latent": 7.5,
     # Attacks need the methods (to attack smoothed and Lipschitz classifiers); runs may report attacks.
     "attacks": 8,
     "runs": 9,

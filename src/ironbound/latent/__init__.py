@@ -5,6 +5,7 @@ radius                exact distance to where a rival wins, through the S-lemma 
 quadratic, linear     class scores, with the rounding of their values
 margins               closed forms from Lipschitz constants, for screening and comparison
 existence             what radius any classifier could reach (overlap, separation), and what ours does
+encoders, encoded     Lipschitz encoders in front, and certificates about their input
 transfer              from the mixture to the data, given their KL divergence
 diagnostics           how far the data are from the mixture
 """
@@ -24,6 +25,15 @@ from ironbound.latent.diagnostics import (
     tv_lower_bound,
 )
 from ironbound.latent.ellipsoid import EllipsoidClassifier
+from ironbound.latent.encoded import EncodedClassifier
+from ironbound.latent.encoder_record import EncoderRecord, EncoderStep
+from ironbound.latent.encoders import (
+    LinearEncoder,
+    LipschitzEncoder,
+    LipschitzEstimate,
+    NetworkEncoder,
+    estimate_lipschitz,
+)
 from ironbound.latent.evidence import LatentEvidence, RivalQuadric
 from ironbound.latent.existence import ExistenceReport, Reach, existence
 from ironbound.latent.gaussian import GaussianClassifier
@@ -37,11 +47,18 @@ from ironbound.latent.transfer import transfer
 __all__ = [
     "Accuracy",
     "EllipsoidClassifier",
+    "EncodedClassifier",
+    "EncoderRecord",
+    "EncoderStep",
     "ExistenceReport",
     "GaussianClassifier",
     "KLEstimate",
     "LatentEvidence",
+    "LinearEncoder",
     "LinearScores",
+    "LipschitzEncoder",
+    "LipschitzEstimate",
+    "NetworkEncoder",
     "Normality",
     "QuadraticRadii",
     "Quadratics",
@@ -52,6 +69,7 @@ __all__ = [
     "audit",
     "certified_accuracy",
     "ellipsoid_distance",
+    "estimate_lipschitz",
     "existence",
     "kl_estimate",
     "mardia",

@@ -7,79 +7,96 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ironbound.certificate import Certificate, Claim
 from ironbound.errors import wrong_value
 from ironbound.latent import _dual
 from ironbound.latent._rounding import UNIT, Array
+from ironbound.latent.encoder_record import EncoderRecord
 from ironbound.latent.evidence import UNBOUNDED, LatentEvidence, RivalQuadric
 from ironbound.latent.linear import LinearScores
+from ironbound.latent.margin_scores import EllipsoidScores
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii
 
-_PARAMETERS = {
-    "quadratic": ("factors", "means", "offsets", "owner"),
-    "linear": ("weights", "offsets", "center", "owner"),
-}
 TIE = "float64 scores cannot tell the best two classes apart"
+_BLURRED = "the radius in the latent is not above the rounding error of the encoder"
+
+Scores = QuadraticRadii | LinearScores | EllipsoidScores
+"""The classifiers that certificates can be about."""
 
 
-def model_digest(scores: Quadratics | LinearScores) -> str:
+def model_digest(scores: Quadratics | Scores) -> str:
     """SHA-256 of the parameters of a classifier: names, shapes and float64 bytes, little-endian."""
-    kind = "quadratic" if isinstance(scores, Quadratics) else "linear"
+    kind, parameters = _parameters(scores)
     found = hashlib.sha256(kind.encode())
-    names = _PARAMETERS[kind]
-    for name in names:
-        values = np.asarray(getattr(scores, name))
+    for name, values in parameters.items():
         found.update(f"{name}{values.shape}".encode())
         found.update(values.astype("<i8" if name == "owner" else "<f8").tobytes())
     return found.hexdigest()
 
 
+def _parameters(scores: Quadratics | Scores) -> tuple[str, dict[str, NDArray[Any]]]:
+    if isinstance(scores, LinearScores):
+        return "linear", {name: getattr(scores, name) for name in ("weights", "offsets", "center", "owner")}
+    if isinstance(scores, EllipsoidScores):
+        quadratics = scores.quadratics
+        found = {"factors": quadratics.factors, "means": quadratics.means, "rho": scores.rho}
+        return f"ellipsoids by {scores.metric}", found
+    quadratics = scores.quadratics if isinstance(scores, QuadraticRadii) else scores
+    names = ("factors", "means", "offsets", "owner")
+    return "quadratic", {name: getattr(quadratics, name) for name in names}
+
+
 def certificates(
-    scores: QuadraticRadii | LinearScores,
+    scores: Scores,
     z: Array,
     class_names: Sequence[str],
     input_ids: Iterable[str] | None = None,
     *,
     channel: str = "latent",
     unit: str = "latent units",
+    encoders: Sequence[EncoderRecord] | None = None,
 ) -> list[Certificate]:
     """One sealed certificate for each row of z (N, D).
 
     Args:
         scores: the classifier. class_names: one for each class.
         input_ids: one for each row; None for "0", "1", ...
+        channel, unit: what is attacked: the latent, or the input of an encoder.
+        encoders: the record of each row's encoder, for claims about its input.
     Raises:
         InputError: as many ids as rows are needed, all different.
     """
     ids = [str(i) for i in range(len(z))] if input_ids is None else list(input_ids)
     if len(ids) != len(z) or len(set(ids)) != len(ids):
         raise wrong_value("input_ids", f"{len(ids)} ids, {len(set(ids))} distinct", f"{len(z)} distinct ids")
-    model = scores.quadratics if isinstance(scores, QuadraticRadii) else scores
-    digest, owner = model_digest(model), model.owner
-    counts = tuple(np.bincount(owner).tolist())
+    owner = scores.quadratics.owner if isinstance(scores, QuadraticRadii) else scores.owner
+    digest, counts = model_digest(scores), tuple(np.bincount(owner).tolist())
     found = scores(z) if isinstance(scores, QuadraticRadii) else scores.radii(z)
     result: list[Certificate] = []
     for row, input_id in enumerate(ids):
         prediction: int | None = int(found.prediction[row])
         own = int(found.component[row])
         claim, rivals, reason = Claim((), None), list[RivalQuadric](), ""
+        encoder = None if encoders is None else encoders[row]
         if found.radius[row] > 0.0:
-            quadrics = (
-                quadratic_rivals(scores, z[row], own)
-                if isinstance(scores, QuadraticRadii)
-                else linear_rivals(scores, z[row], own)
-            )
-            rivals = [rival for rival, _ in quadrics]
-            claim = Claim((), _mu(quadrics), tuple(lam for _, lam in quadrics))
+            quadrics = _quadrics(scores, z[row], own)
+            mu = _mu(quadrics, encoder)
+            if mu > 0.0:
+                rivals = [rival for rival, _ in quadrics]
+                claim = Claim((), mu, tuple(lam for _, lam in quadrics))
+            else:
+                prediction, reason = None, _BLURRED
         else:
             prediction, reason = None, TIE
         component = 0 if prediction is None else int(np.sum(owner[:own] == owner[own]))
         evidence = LatentEvidence(
-            channel, unit, digest, tuple(z[row].tolist()), component, counts, tuple(rivals)
+            channel, unit, digest, tuple(z[row].tolist()), component, counts, tuple(rivals), encoder
         )
         result.append(
             Certificate.build(
@@ -96,6 +113,14 @@ def certificates(
             )
         )
     return result
+
+
+def _quadrics(scores: Scores, z: Array, own: int) -> list[tuple[RivalQuadric, float]]:
+    if isinstance(scores, QuadraticRadii):
+        return quadratic_rivals(scores, z, own)
+    return (
+        linear_rivals(scores, z, own) if isinstance(scores, LinearScores) else margin_rivals(scores, z, own)
+    )
 
 
 def quadratic_rivals(radii: QuadraticRadii, z: Array, own: int) -> list[tuple[RivalQuadric, float]]:
@@ -123,8 +148,20 @@ def linear_rivals(line: LinearScores, z: Array, own: int) -> list[tuple[RivalQua
     return result
 
 
-def _mu(quadrics: list[tuple[RivalQuadric, float]]) -> float:
-    """The radius that the multipliers prove, rounded down; the largest float if no rival region is left."""
+def margin_rivals(scores: EllipsoidScores, z: Array, own: int) -> list[tuple[RivalQuadric, float]]:
+    """The same for Lipschitz scores: a shift d with gap - (L_own + L_j) |d| > 0 changes nothing."""
+    result: list[tuple[RivalQuadric, float]] = []
+    for j, gap, slope in scores.axes(z, own):
+        square = 0.25 * slope**2 * (1.0 + 8.0 * UNIT)
+        result.append((RivalQuadric(j, gap, (square,), (0.0,)), gap / (2.0 * square)))
+    return result
+
+
+def _mu(quadrics: list[tuple[RivalQuadric, float]], encoder: EncoderRecord | None) -> float:
+    """The length that the multipliers prove less the encoder's error, rounded down.
+
+    Where no rival region is left: the largest float, or as much of it as is finite in input units.
+    """
     least = math.inf
     for rival, lam in quadrics:
         if lam == 0.0:
@@ -132,4 +169,7 @@ def _mu(quadrics: list[tuple[RivalQuadric, float]]) -> float:
         squares, low = np.array(rival.squares), np.array(rival.curvature)
         value = _dual.bound(np.array([lam]), np.array([rival.gap]), squares[None], low)
         least = min(least, float(value[0]))
-    return UNBOUNDED if math.isinf(least) else math.sqrt(least) * (1.0 - 4.0 * UNIT)
+    if math.isinf(least):
+        return UNBOUNDED if encoder is None else UNBOUNDED * min(1.0, 1.0 / encoder.scale) * (1.0 - 1e-9)
+    proved = math.sqrt(least) * (1.0 - 4.0 * UNIT)
+    return proved if encoder is None else (proved - encoder.error) * (1.0 - 4.0 * UNIT)

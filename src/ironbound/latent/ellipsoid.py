@@ -6,6 +6,7 @@ shifts of length r is at least the coverage.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,17 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_random_state
 
+from ironbound.certificate import Certificate
 from ironbound.errors import InputError, wrong_value
 from ironbound.latent._calibration import conformal_radius, gaussian_radius, inflated_radius
 from ironbound.latent._checks import check_latents, check_training
 from ironbound.latent._covariance import estimate, factor
-from ironbound.latent._rounding import UNIT, Array
-from ironbound.latent._signed import SignedDistances
+from ironbound.latent._rounding import Array
 from ironbound.latent._threads import single_blas
-from ironbound.latent.margins import lipschitz_margin
+from ironbound.latent.certify import certificates
+from ironbound.latent.margin_scores import EllipsoidScores
 from ironbound.latent.quadratic import Quadratics
-from ironbound.latent.radius import QuadraticRadii
+from ironbound.latent.radius import QuadraticRadii, Radii
 
 
 class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
@@ -31,8 +33,7 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
 
     The lowest score wins: "mahalanobis" |S_k^(-1/2)(z - mu_k)| - rho_k, or "distance", the signed Euclidean
     distance to the ellipsoid. `radius` is the closed-form margin of these Lipschitz functions, a lower bound
-    on the distance to another class; for "mahalanobis" with equal rho_k it is the exact distance (the rule is
-    then quadratic).
+    on the distance to another class; for "mahalanobis" with equal rho_k it is the exact distance (`exact_`).
 
     Args:
         coverage: share of its class that each ellipsoid is to hold.
@@ -48,6 +49,7 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         covariance: "full" or "diagonal"; "diagonal" has no Gaussian guarantee with `confidence`.
         shrinkage: "ledoit-wolf", "none", or a weight in [0, 1].
         calibration_share: share of each class held out when `calibration` is "conformal".
+        common_rho: give every class the largest rho: coverage only grows, and "mahalanobis" becomes exact.
         variance_floor: smallest variance in any direction, as a share of the mean variance of the training
         data. random_state: seed of the conformal split.
     Attributes:
@@ -75,6 +77,7 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         covariance: str = "full",
         shrinkage: str | float = "ledoit-wolf",
         calibration_share: float = 0.3,
+        common_rho: bool = False,
         variance_floor: float = 1e-6,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -85,6 +88,7 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         self.covariance = covariance
         self.shrinkage = shrinkage
         self.calibration_share = calibration_share
+        self.common_rho = common_rho
         self.variance_floor = variance_floor
         self.random_state = random_state
 
@@ -116,7 +120,9 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         factors = np.array([factor(matrix) for matrix in self.covariances_])
         self.quadratics_ = Quadratics.build(factors, self.means_, np.zeros(len(means)))
         self.rho_ = np.array([self._radius_of(k, fitted[k], held[k]) for k in range(len(means))])
-        self.distances_ = SignedDistances(self.quadratics_, self.rho_)
+        if self.common_rho:
+            self.rho_ = np.full(len(means), self.rho_.max())
+        self.ellipsoids_ = EllipsoidScores.build(self.quadratics_, self.rho_, self.metric)
         self.radii_ = QuadraticRadii(self.quadratics_)
         self.guarantee_ = self._guarantee()
         return self
@@ -125,7 +131,8 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         """Minus the scores, (N, K): higher is better, argmax = `predict`. Two classes give two columns as
         well.
         """
-        lower, upper = self._bounds(check_latents(self, Z))
+        z = check_latents(self, Z)
+        lower, upper = self.ellipsoids_.bounds(z)
         return -0.5 * (lower + upper)
 
     def predict(self, Z: ArrayLike) -> NDArray[Any]:
@@ -142,35 +149,47 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
     def radius(self, Z: ArrayLike) -> Array:
         """l2 radii (N,) within which the prediction cannot change, in latent units, rounded down."""
         z = check_latents(self, Z)
-        lower, upper = self._bounds(z)
-        best = np.argmin(lower + upper, axis=1)
-        if len(self.classes_) == 1:
-            return np.full(len(z), np.inf)
-        slope = self.quadratics_.lipschitz if self.metric == "mahalanobis" else np.ones(len(self.rho_))
-        gap = (lower - np.take_along_axis(upper, best[:, None], axis=1)) * (1.0 - 4.0 * UNIT)
-        margin = lipschitz_margin(gap, slope[best][:, None], slope[None, :])
-        margin[np.arange(len(z)), best] = np.inf
-        closed = margin.min(axis=1)
-        if self.metric == "mahalanobis" and np.all(self.rho_ == self.rho_[0]):
-            exact = self.radii_(z)
-            return np.where(exact.prediction == best, np.maximum(closed, exact.radius), closed)
-        return closed
+        return self._radii(z).radius
+
+    def certify(self, Z: ArrayLike, input_ids: Iterable[str] | None = None) -> list[Certificate]:
+        """A sealed certificate for each row, as `GaussianClassifier.certify`.
+
+        Its quadrics are the exact ones where `exact_` says so; else one axis for each rival, which holds the
+        Lipschitz constant of the difference of two scores.
+        """
+        z = check_latents(self, Z)
+        return certificates(self.scores_, z, [str(label) for label in self.classes_], input_ids)
+
+    @property
+    def exact_(self) -> bool:
+        """Whether `radius` is the exact distance to another class: "mahalanobis" with equal rho_k.
+
+        Then the rule compares quadratic forms. With unequal rho_k it compares their square roots, whose
+        regions are bounded by surfaces of degree four: no single quadric, so the S-lemma does not apply.
+        """
+        return self.metric == "mahalanobis" and bool(np.all(self.rho_ == self.rho_[0]))
+
+    @property
+    def scores_(self) -> QuadraticRadii | EllipsoidScores:
+        """The scores that certificates are about, for `audit` and `model_digest`."""
+        return self.radii_ if self.exact_ else self.ellipsoids_
+
+    def _radii(self, z: Array) -> Radii:
+        closed = self.ellipsoids_.radii(z)
+        if not self.exact_:
+            return closed
+        exact = self.radii_(z)
+        # Where rounding breaks a tie in two ways, nothing but the closed form is claimed.
+        same = exact.prediction == closed.prediction
+        return Radii(
+            *(np.where(same, getattr(exact, f), getattr(closed, f)) for f in Radii.__dataclass_fields__)
+        )
 
     def holds(self, Z: ArrayLike) -> NDArray[np.bool_]:
         """Which ellipsoids hold each input: (N, K). A row without any is far from all the training data."""
         z = check_latents(self, Z)
         lengths = self.quadratics_.scores(z)
         return lengths <= self.rho_**2
-
-    def _bounds(self, z: Array) -> tuple[Array, Array]:
-        """Lower and upper bounds on the scores, (N, K) each."""
-        if self.metric == "distance":
-            return self.distances_(z)
-        squares, errors = self.quadratics_.bounded_scores(z)
-        lower = np.sqrt(np.maximum(squares - errors, 0.0))
-        upper = np.sqrt(squares + errors)
-        rounding = 8.0 * UNIT * (upper + self.rho_)
-        return lower - self.rho_ - rounding, upper - self.rho_ + rounding
 
     def _radius_of(self, k: int, centred: Array, held: Array) -> float:
         name = f"class {self.classes_[k]}"

@@ -12,19 +12,24 @@ margin, is the case of a single curvature of 0.
 
 What the gaps and quadrics are of, the classifier and the latent, is recorded by digest and value; `audit`
 goes back to them. The checker below shares no code with the solver: it knows the theorem only.
+
+With an encoder recorded the claim is about the input: mu is how far the exact latent may move, the quadrics
+must prove mu plus the error of the recorded latent, and the radius is mu over the encoder's constant.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from flint import arb
 
 from ironbound.certificate import Evidence, refuse, register
 from ironbound.certificate.claim import derived_radii
+from ironbound.certificate.codec import decode_fields, encode_fields
 from ironbound.certificate.sentence import round_down
+from ironbound.latent.encoder_record import EncoderRecord, check_encoder
 from ironbound.verify import Checker
 from ironbound.verify import register as register_checker
 from ironbound.verify.balls import exact, exceeds, floor_float
@@ -64,6 +69,8 @@ class LatentEvidence(Evidence):
         component: the own component that gives the radius; 0 unless a class has several.
         components: how many components each class has.
         rivals: one quadric for each component of every other class, in the order of classes and components.
+        encoder: what maps the input to the latent, when the claim is about the input; `channel` then names
+            the input. None where the latent itself is attacked (absent from JSON).
     """
 
     method: ClassVar[str] = "latent"
@@ -75,14 +82,25 @@ class LatentEvidence(Evidence):
     component: int
     components: tuple[int, ...]
     rivals: tuple[RivalQuadric, ...]
+    encoder: EncoderRecord | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """The form in JSON: an encoder only where there is one."""
+        plain = encode_fields(self)
+        return plain if self.encoder is not None else {k: v for k, v in plain.items() if k != "encoder"}
+
+    @classmethod
+    def from_plain(cls, data: Any, where: str) -> LatentEvidence:
+        """Inverse of `to_plain`."""
+        return cls(**decode_fields(cls, data, where, defaults=True))
 
     def channel_names(self) -> tuple[str, ...]:
         """The latent alone."""
         return (self.channel,)
 
     def scales(self) -> dict[str, float]:
-        """mu is a length in latent units."""
-        return {self.channel: 1.0}
+        """mu is a length in latent units; an encoder says what that is in input units."""
+        return {self.channel: 1.0 if self.encoder is None else self.encoder.scale}
 
     def budgets(self) -> dict[str, int]:
         """Nothing discrete."""
@@ -102,10 +120,19 @@ class LatentEvidence(Evidence):
             name = f"{certificate.class_names[label]!r} ({name})"
         claim = certificate.claims[0]
         radius = cast(float, derived_radii(claim, self.scales())["radius"])
-        size = "of any 2-norm" if radius > UNBOUNDED / 2 else f"of a 2-norm of at most {round_down(radius)}"
+        size = "of any 2-norm" if radius > UNBOUNDED / 1e9 else f"of a 2-norm of at most {round_down(radius)}"
         return (
             f"Without any error probability, no shift of {self.channel!r} {size} ({self.unit}) changes the "
-            f"prediction of the classifier {self.model[:12]} at input {certificate.input_id!r}: {name}."
+            f"prediction of the classifier {self.model[:12]}{self._behind()} at input "
+            f"{certificate.input_id!r}: {name}."
+        )
+
+    def _behind(self) -> str:
+        if self.encoder is None:
+            return ""
+        return (
+            f" behind the encoder {self.encoder.name!r} (Lipschitz constant at most "
+            f"{self.encoder.lipschitz:.9g})"
         )
 
 
@@ -126,6 +153,8 @@ def check(certificate: Certificate) -> None:
         raise refuse("evidence.model", evidence.model, "a SHA-256 digest in hexadecimal")
     if not evidence.latent:
         raise refuse("evidence.latent", evidence.latent, "one number or more")
+    if evidence.encoder is not None:
+        check_encoder(evidence.encoder)
     if len(evidence.components) != certificate.num_classes or min(evidence.components) < 1:
         expected = f"{certificate.num_classes} counts of 1 or more, one for each class"
         raise refuse("evidence.components", evidence.components, expected)
@@ -156,7 +185,8 @@ def _rivals(prediction: int, evidence: LatentEvidence) -> None:
 
 
 def margin(certificate: Certificate, index: int) -> float | None:
-    """min over rivals of (proven squared distance - mu^2), rounded down; None if no rival region is left.
+    """min over rivals of (proven squared distance - (mu + error)^2), rounded down; None if no rival region is
+    left.
 
     Raises:
         InvalidCertificate: a multiplier is not admissible, or the margin is not positive.
@@ -186,17 +216,18 @@ def margin(certificate: Certificate, index: int) -> float | None:
     if not bounded:
         return None
     mu = claim.mu
+    error = 0.0 if evidence.encoder is None else evidence.encoder.error
 
     def least() -> arb:
         values = [_dual(rival, lam) for rival, lam in bounded]
         found = values[0]
         for value in values[1:]:
             found = found.min(value)
-        return found - arb(mu) * arb(mu)
+        return found - (arb(mu) + arb(error)) ** 2
 
     proved, positive = floor_float(least, f"{figure}.margin")
     if not positive:
-        missed = round_down(math.sqrt(max(proved + mu * mu, 0.0)))
+        missed = round_down(max(math.sqrt(max(proved + (mu + error) ** 2, 0.0)) - error, 0.0))
         raise refuse(f"{figure}.mu", mu, f"below {missed}, about what these multipliers prove")
     return proved
 

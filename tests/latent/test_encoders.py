@@ -1,0 +1,332 @@
+"""Encoders with a constant: constants under attack, rounding bounds, certificates about the input."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from typing import Any, cast
+
+import mpmath as mp
+import numpy as np
+import pytest
+import torch
+from latent.distances import Array
+from sklearn.base import clone
+from torch import nn
+
+from ironbound.certificate import Certificate
+from ironbound.errors import InputError, InputTypeError, InvalidCertificate
+from ironbound.latent import (
+    EllipsoidClassifier,
+    EncodedClassifier,
+    EncoderRecord,
+    EncoderStep,
+    GaussianClassifier,
+    LatentEvidence,
+    LinearEncoder,
+    LipschitzEstimate,
+    NetworkEncoder,
+    audit,
+    estimate_lipschitz,
+)
+from ironbound.lipschitz import GroupSort, SpectralConv2d, SpectralLinear
+
+
+def network(seed: int = 0) -> nn.Sequential:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            SpectralConv2d(1, 4, 3),
+            GroupSort(2),
+            nn.AvgPool2d(2),
+            nn.Flatten(),
+            SpectralLinear(36, 8),
+            nn.ReLU(),
+            nn.Linear(8, 3),
+        )
+
+
+def images(count: int = 120, seed: int = 0) -> tuple[Array, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(3, size=count)
+    centers = rng.normal(size=(3, 1, 6, 6))
+    return centers[y] + 0.5 * rng.normal(size=(count, 1, 6, 6)), y
+
+
+def encoders(X: Array) -> list[Any]:
+    return [
+        LinearEncoder.pca(X, 4),
+        LinearEncoder.random_orthogonal(36, 5, seed=1),
+        LinearEncoder(np.random.default_rng(2).normal(size=(3, 36)), name="any matrix"),
+        NetworkEncoder(network(), (1, 6, 6)),
+    ]
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_no_pair_of_inputs_is_stretched_by_more_than_the_constant(which: int) -> None:
+    """Random pairs, then the pair that power iteration through the encoder makes as bad as it can."""
+    X, _ = images()
+    encoder = encoders(X)[which]
+    z, errors = encoder.encode(X)
+    apart = np.linalg.norm(z[:60] - z[60:], axis=1)
+    room = errors[:60] + errors[60:]
+    assert np.all(
+        apart <= encoder.lipschitz * np.linalg.norm((X[:60] - X[60:]).reshape(60, -1), axis=1) + room
+    )
+    worst = 0.0
+    rng = np.random.default_rng(3)
+    d = 1e-3 * rng.normal(size=X[0].shape)
+    for _ in range(60):
+        d *= 1e-3 / np.linalg.norm(d)
+        steps = d + 3e-4 * rng.normal(size=(24, *d.shape)) / 6.0
+        steps *= 1e-3 / np.linalg.norm(steps.reshape(24, -1), axis=1)[:, None, None, None]
+        ratio = np.linalg.norm(encoder.encode(X[0] + steps)[0] - z[0], axis=1) / 1e-3
+        d = steps[int(np.argmax(ratio))]
+        worst = max(worst, float(ratio.max()))
+    assert worst > (0.02 if which == 3 else 0.5) * encoder.lipschitz  # the search gets somewhere
+    assert worst <= encoder.lipschitz * (1 + 1e-9)
+
+
+def test_the_constants_of_projections_are_one() -> None:
+    X, _ = images()
+    for encoder in encoders(X)[:2]:
+        assert 1.0 <= encoder.lipschitz < 1.0 + 1e-9
+    found = encoders(X)[3]
+    assert len(found.steps) == 7
+    assert found.lipschitz >= np.prod([step.factor for step in found.steps])
+
+
+def test_rounding_bounds_hold_against_fifty_digits() -> None:
+    """The exact latent of a small network, layer by layer in mpmath."""
+    layers = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4), GroupSort(2), nn.Linear(4, 2))
+    encoder = NetworkEncoder(layers, (6,))
+    x = np.random.default_rng(0).normal(size=(20, 6)) * 1e3
+    z, errors = encoder.encode(x)
+    with mp.workdps(50):
+        for row, found, error in zip(x, z, errors, strict=True):
+            value = [mp.mpf(float(v)) for v in row]
+            for layer in encoder.layers:
+                if isinstance(layer, nn.Linear):
+                    w, b = layer.weight.numpy(), layer.bias.numpy()
+                    value = [
+                        mp.fsum([mp.mpf(float(w[i, j])) * value[j] for j in range(w.shape[1])])
+                        + mp.mpf(float(b[i]))
+                        for i in range(w.shape[0])
+                    ]
+                elif isinstance(layer, nn.ReLU):
+                    value = [max(v, mp.mpf(0)) for v in value]
+                else:
+                    value = [v for i in range(0, len(value), 2) for v in sorted(value[i : i + 2])]
+            away = mp.sqrt(mp.fsum([(v - mp.mpf(float(f))) ** 2 for v, f in zip(value, found, strict=True)]))
+            assert away <= error
+            assert error < 1e-9
+
+
+@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("head", ["gaussian", "shared", "ellipsoid", "distance"])
+def test_certificates_about_the_input(which: int, head: str) -> None:
+    X, y = images()
+    heads: dict[str, Any] = {
+        "gaussian": GaussianClassifier(),
+        "shared": GaussianClassifier("shared"),
+        "ellipsoid": EllipsoidClassifier(calibration="conformal", coverage=0.8, random_state=0),
+        "distance": EllipsoidClassifier(metric="distance"),
+    }
+    encoder = encoders(X)[which]
+    model = EncodedClassifier(encoder, heads[head], channel="image", unit="pixel").fit(X, y)
+    names = np.asarray(model.predict(X[:4]))
+    for row, cert in enumerate(model.certify(X[:4], ["a", "b", "c", "d"])):
+        cert.verify()
+        assert Certificate.from_json(cert.to_json()) == cert
+        radius = cert.frontier[0]
+        assert radius is not None
+        assert cert.prediction == int(np.flatnonzero(model.classes_ == names[row])[0])
+        near = float(model.radius(X[row : row + 1])[0])
+        assert near * (1 - 1e-9) <= radius <= near * (1 + 1e-9)
+        assert encoder.name in cert.statement
+        assert "pixel" in cert.statement
+        if head == "distance":
+            with pytest.raises(InputError, match="mahalanobis"):
+                audit(cert, model.classifier_.scores_, encoder=encoder, x=X[row])
+        else:
+            audit(cert, model.classifier_.scores_, encoder=encoder, x=X[row])
+
+
+def test_the_attacker_who_knows_everything_finds_no_smaller_shift() -> None:
+    """A projection: the nearest input of another class is known exactly, and the radius reaches it."""
+    X, y = images()
+    encoder = LinearEncoder.pca(X, 4)
+    model = EncodedClassifier(encoder, GaussianClassifier("shared")).fit(X, y)
+    radii = model.radius(X[:20])
+    line: Any = cast(Any, model.classifier_).scores_
+    z = model.latents(X[:20])
+    own = np.argmax(line.scores(z), axis=1)
+    for row in range(20):
+        best, nearest = np.inf, np.zeros_like(X[row])
+        for j in range(3):
+            if j != own[row]:
+                w = line.weights[own[row]] - line.weights[j]
+                gap = float(np.diff(line.scores(z[row : row + 1])[0][[j, own[row]]])[0])
+                step = -(gap / (w @ w)) * (encoder.weight.T @ w).reshape(X[row].shape)
+                length = float(np.linalg.norm(step))
+                if length < best:
+                    best, nearest = length, step
+        clean = model.predict(X[row : row + 1])[0]
+        assert model.predict(X[row : row + 1] + nearest * (1 + 1e-6))[0] != clean
+        assert model.predict(X[row : row + 1] + nearest * (1 - 1e-6))[0] == clean
+        assert best * (1 - 1e-9) <= radii[row] <= best
+
+
+@pytest.fixture(scope="module")
+def encoded() -> tuple[EncodedClassifier, Certificate, Array]:
+    X, y = images()
+    model = EncodedClassifier(NetworkEncoder(network(), (1, 6, 6)), GaussianClassifier()).fit(X, y)
+    return model, model.certify(X[:1])[0], X
+
+
+def changed(certificate: Certificate, **figures: Any) -> Certificate:
+    evidence = cast(LatentEvidence, certificate.evidence)
+    encoder = dataclasses.replace(cast(EncoderRecord, evidence.encoder), **figures)
+    return dataclasses.replace(certificate, evidence=dataclasses.replace(evidence, encoder=encoder))
+
+
+@pytest.mark.parametrize(
+    ("figures", "message"),
+    [
+        ({"name": ""}, "name must be"),
+        ({"digest": "abc"}, "digest must be"),
+        ({"input": "abc"}, "input must be"),
+        ({"steps": ()}, "steps must be"),
+        ({"lipschitz": 1e-3}, "lipschitz must be"),
+        ({"scale": 1e3}, "scale must be"),
+        ({"scale": 0.0}, "scale must be"),
+        ({"error": -1e-30}, "error must be"),
+        ({"error": 1e3}, "mu must be below"),
+        ({"steps": (EncoderStep("one", "claimed", 1e9),)}, "lipschitz must be"),
+        ({"steps": (EncoderStep("one", "claimed", -1.0),)}, "factor must be"),
+    ],
+)
+def test_impossible_encoders_are_refused(
+    encoded: tuple[EncodedClassifier, Certificate, Array], figures: dict[str, Any], message: str
+) -> None:
+    cert = changed(encoded[1], **figures)
+    bare = dataclasses.replace(cert, claims=(dataclasses.replace(cert.claims[0], margin=None),))
+    with pytest.raises(InvalidCertificate, match=message):
+        bare.seal().verify()
+
+
+def test_a_changed_encoder_breaks_the_fingerprint(
+    encoded: tuple[EncodedClassifier, Certificate, Array],
+) -> None:
+    for figures in ({"name": "other"}, {"digest": "0" * 64}, {"input": "0" * 64}, {"error": 1.0}):
+        with pytest.raises(InvalidCertificate, match="fingerprint"):
+            changed(encoded[1], **figures).verify()
+    bare = dataclasses.replace(
+        encoded[1], evidence=dataclasses.replace(cast(LatentEvidence, encoded[1].evidence), encoder=None)
+    )
+    with pytest.raises(InvalidCertificate, match=r"fingerprint|radius"):
+        bare.verify()
+
+
+def test_the_audit_goes_back_to_the_encoder(encoded: tuple[EncodedClassifier, Certificate, Array]) -> None:
+    """A forged constant passes the checker, which sees the record only, but not the audit."""
+    model, cert, X = encoded
+    scores = cast(Any, model.classifier_).scores_
+    encoder: Any = model.encoder
+    audit(cert, scores, encoder=encoder, x=X[0])
+    with pytest.raises(InputError, match="about the input of"):
+        audit(cert, scores)
+    with pytest.raises(InvalidCertificate, match=r"encoder\.input"):
+        audit(cert, scores, encoder=encoder, x=X[1])
+    with pytest.raises(InvalidCertificate, match=r"encoder\.digest"):
+        audit(cert, scores, encoder=NetworkEncoder(network(1), (1, 6, 6)), x=X[0])
+    forged = changed(cert, steps=(EncoderStep("one", "claimed", 0.125),), lipschitz=0.125, scale=8.0).seal()
+    forged.verify()
+    with pytest.raises(InvalidCertificate, match=r"encoder\.steps"):
+        audit(forged, scores, encoder=encoder, x=X[0])
+    exact = changed(cert, error=0.0)
+    exact = dataclasses.replace(exact, claims=(dataclasses.replace(cert.claims[0], margin=None),)).seal()
+    with pytest.raises(InvalidCertificate, match=r"encoder\.error"):
+        audit(exact, scores, encoder=encoder, x=X[0])
+
+
+def test_estimates_reach_no_certificate() -> None:
+    """CLEVER lies below the constant of the ledger, has no number to divide by, and is refused by type."""
+    X, y = images()
+    net = network().double().eval()
+    found = estimate_lipschitz(net, X[0], radius=0.5, batches=4, batch_size=8)
+    bound = NetworkEncoder(network(), (1, 6, 6)).lipschitz
+    assert 0.0 < found.largest <= bound
+    with pytest.raises(TypeError, match="does not turn into a number"):
+        float(found)
+    with pytest.raises(TypeError):
+        _ = 1.0 / cast(Any, found)
+
+    class Guess:
+        name, digest, steps = "guess", "0" * 64, ()
+        lipschitz = found
+
+        def encode(self, X: Array) -> tuple[Array, Array]:
+            return X.reshape(len(X), -1), np.zeros(len(X))
+
+    for wrong in (Guess(), found):
+        with pytest.raises(InputTypeError, match="estimate"):
+            EncodedClassifier(cast(Any, wrong), GaussianClassifier()).fit(X, y)
+    with pytest.raises(InputTypeError, match="smooth it"):
+        EncodedClassifier(cast(Any, net), GaussianClassifier()).fit(X, y)
+    assert isinstance(found, LipschitzEstimate)
+
+
+def test_the_estimate_of_a_linear_map_is_its_norm() -> None:
+    layer = nn.Linear(5, 4).double()
+    found = estimate_lipschitz(layer, np.zeros(5), radius=1.0, batches=3)
+    norm = float(torch.linalg.matrix_norm(layer.weight.detach(), 2))
+    assert 0.9 * norm < found.estimated <= norm * (1 + 1e-9)
+
+
+def test_wrong_encoders_are_named() -> None:
+    with pytest.raises(InputTypeError, match=r"nn\.Sequential"):
+        NetworkEncoder(nn.Linear(2, 2), (2,))
+    with pytest.raises(InputError, match="the rounding of Tanh"):
+        NetworkEncoder(nn.Sequential(nn.Linear(2, 2), nn.Tanh()), (2,))
+    with pytest.raises(InputError, match="no Lipschitz rule"):
+        NetworkEncoder(nn.Sequential(nn.Linear(2, 2), nn.LSTM(2, 2)), (2,))
+    with pytest.raises(InputError, match="one vector"):
+        NetworkEncoder(nn.Sequential(nn.Conv2d(1, 1, 1)), (1, 2, 2))
+    with pytest.raises(InputError, match="inputs of 3 numbers"):
+        LinearEncoder(np.eye(3)).encode(np.zeros((1, 2)))
+    with pytest.raises(InputError, match="size must be between"):
+        LinearEncoder.pca(np.zeros((5, 3)), 4)
+    with pytest.raises(InputError, match="finite"):
+        LinearEncoder([[np.nan]])
+
+
+def test_encoded_classifiers_are_estimators() -> None:
+    X, y = images()
+    model = EncodedClassifier(LinearEncoder.pca(X, 4), GaussianClassifier("shared"))
+    again = cast(Any, clone(model)).fit(X, y)
+    model.fit(X, y)
+    assert np.array_equal(again.radius(X), model.radius(X))
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).radius(X), model.radius(X))
+    assert model.score(X, y) > 0.8
+    assert model.get_params()["classifier__covariance"] == "shared"
+
+
+def test_ellipsoids_with_one_rho_are_exact() -> None:
+    """common_rho turns unequal conformal radii into one: coverage grows, and the rule becomes quadratic."""
+    X, y = images(300)
+    z = LinearEncoder.pca(X, 3).encode(X)[0]
+    kind: dict[str, Any] = {"calibration": "conformal", "coverage": 0.9, "random_state": 0}
+    apart, same = (EllipsoidClassifier(**kind, common_rho=c).fit(z, y) for c in (False, True))
+    assert not apart.exact_
+    assert same.exact_
+    assert np.all(same.rho_ == apart.rho_.max())
+    assert np.all(same.holds(z).mean(axis=0) >= apart.holds(z).mean(axis=0))
+    closed = same.ellipsoids_.radii(z).radius
+    assert np.all(same.radius(z) >= closed)
+    assert np.median(same.radius(z) / np.maximum(closed, 1e-300)) > 1.01
+    for model in (apart, same):
+        for row, cert in enumerate(model.certify(z[:5])):
+            cert.verify()
+            audit(cert, model.scores_)
+            assert cert.frontier[0] == pytest.approx(model.radius(z[row : row + 1])[0], rel=1e-9)
