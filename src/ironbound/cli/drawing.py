@@ -59,6 +59,8 @@ def certifying(console: Console, name: str) -> Iterator[Any]:
 
         def draw(event: Event) -> None:
             nonlocal failed
+            if event.kind == "note":
+                progress.console.print(Text(f"{name}: {event.text}"))
             if event.kind == "start":  # not earlier: a run may be refused before it starts
                 progress.start()
             if event.row is not None and event.row.status == "error":

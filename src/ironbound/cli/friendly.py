@@ -19,7 +19,7 @@ from ironbound.errors import IronboundError
 P = ParamSpec("P")
 
 # Exit codes, documented in docs/command-line.md.
-PARTLY_FAILED, BAD_INPUT, BUG, STOPPED = 1, 2, 70, 130
+PARTLY_FAILED, BAD_INPUT, BUG, BUDGET_SPENT, STOPPED = 1, 2, 70, 75, 130
 TRACEBACK = "IRONBOUND_TRACEBACK"
 
 

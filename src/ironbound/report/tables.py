@@ -35,6 +35,12 @@ def overview(reading: Reading) -> list[tuple[str, str]]:
     rows.append(("abstained", share_text(s.abstained)))
     if s.samples_mean is not None and s.samples_max:
         rows.append(("draws per input, mean (largest)", f"{s.samples_mean:,.0f} ({s.samples_max:,})"))
+    if len(s.stop_reasons) > 1 or "n_max" not in s.stop_reasons:
+        reasons = {"n_max": "all n draws"}
+        why = ", ".join(f"{reasons.get(name, name)}: {count:,}" for name, count in s.stop_reasons.items())
+        if why:
+            rows.append(("drawing stopped because", why))
+    rows += [("remark", note) for session in reading.sessions for note in session.get("notes", ())]
     rows.append(("time per input, total", f"{seconds_text(s.seconds_mean)}, {seconds_text(s.seconds_total)}"))
     return rows
 

@@ -36,5 +36,6 @@ def summary_record(reading: Reading) -> dict[str, object]:
         "description": reading.about.get("description", ""),
         "radius_unit": reading.attacked.unit or None,
         "budget_of": [name for name, _ in reading.attacked.discrete],
+        "notes": [note for session in reading.sessions for note in session.get("notes", ())],
         **reading.summary.record(),
     }

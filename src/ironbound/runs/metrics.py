@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ironbound.certificate import Certificate
@@ -88,6 +89,7 @@ class Summary:
         budgets: the discrete budgets, smallest first.
         radii: the grid, starting at 0; only 0 when no continuous channel is attacked.
         samples_mean, samples_max: noisy draws per input.
+        stop_reasons: why no more noise was drawn -> number of inputs.
         seconds_mean, seconds_total: time.
     """
 
@@ -106,6 +108,7 @@ class Summary:
     samples_max: int | None
     seconds_mean: float | None
     seconds_total: float
+    stop_reasons: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def record(self) -> dict[str, Any]:
         """Plain, finite values for `summary.json`."""
@@ -127,6 +130,7 @@ class Summary:
                 for d, radius in self.largest.items()
             ],
             "samples": {"mean": self.samples_mean, "max": self.samples_max},
+            "stop_reasons": dict(self.stop_reasons),
             "seconds": {"mean": self.seconds_mean, "total": self.seconds_total},
         }
 
@@ -177,6 +181,7 @@ def summarise(entries: Sequence[Entry], requested: int, radii: Sequence[float] =
         samples_max=max(samples, default=None),
         seconds_mean=math.fsum(seconds) / len(seconds) if seconds else None,
         seconds_total=math.fsum(seconds),
+        stop_reasons=dict(sorted(Counter(e.row.stop_reason for e in done if e.row.stop_reason).items())),
     )
 
 

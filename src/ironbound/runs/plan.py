@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ironbound.data.problem import Problem
 from ironbound.errors import ConfigError, InputError
-from ironbound.runs.config import RunConfig, Statistics, read
+from ironbound.runs.config import RunConfig, Statistics, parse, read
 from ironbound.runs.problems import explain
 from ironbound.smoothing.estimate import check_attainable
 from ironbound.smoothing.rules import Rules
@@ -101,6 +101,39 @@ class Plan:
             document["folder"] = Path(os.path.relpath(folder, out.resolve())).as_posix()
         scalars = {k: v for k, v in document.items() if not isinstance(v, Mapping)}
         return {**scalars, **{k: v for k, v in document.items() if isinstance(v, Mapping)}}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What another process needs to make the same plan again: plain values, and no model.
+
+    Attributes:
+        document, limit: as in `Plan`.
+        source: absolute path of the configuration file, or `None`.
+        statistics: as plain values.
+    """
+
+    document: Mapping[str, Any]
+    source: str | None
+    statistics: Mapping[str, Any]
+    limit: int | None
+
+    @classmethod
+    def of(cls, plan: Plan) -> Recipe:
+        """The recipe of a plan of a task or of a configuration file."""
+        source = None if plan.source is None else str(plan.source.resolve())
+        return cls(dict(plan.document), source, plan.statistics.model_dump(), plan.limit)
+
+    def repeat(self) -> Plan:
+        """The plan, its model and data loaded anew.
+
+        Raises:
+            ConfigError, InputError: the task or a file is not there (any more).
+        """
+        source = None if self.source is None else Path(self.source)
+        problem = _problem(parse(self.document), source, None)
+        statistics = Statistics.model_validate(dict(self.statistics))
+        return Plan(problem, statistics, self.limit, self.document, source)
 
 
 def plan(

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import shlex
+import time
+from collections import deque
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from ironbound.cli.friendly import PARTLY_FAILED, STOPPED, friendly, say, termination_is_interrupt
+from ironbound.cli.durations import seconds
+from ironbound.cli.friendly import (
+    BUDGET_SPENT,
+    PARTLY_FAILED,
+    STOPPED,
+    friendly,
+    say,
+    termination_is_interrupt,
+)
 from ironbound.cli.shared import Json, app, command_line, print_json
+from ironbound.errors import InputError
+
+if TYPE_CHECKING:
+    from ironbound.runs.engines import Engine
+    from ironbound.runs.runner import Event
 
 
 class Stop(StrEnum):
@@ -19,6 +34,13 @@ class Stop(StrEnum):
 
     fixed = "fixed"
     precision = "precision"
+
+
+class Where(StrEnum):
+    """Where inputs are certified."""
+
+    local = "local"
+    ray = "ray"
 
 
 @app.command()
@@ -42,12 +64,31 @@ def certify(
     stop: Annotated[
         Stop | None, typer.Option(help="Draw a fixed number, or stop early at a wanted precision.")
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Stop cleanly after this time, such as 90s, 30m or 2h.", show_default=False
+        ),
+    ] = None,
+    engine: Annotated[
+        Where, typer.Option(help="This process, or worker processes on a Ray cluster.")
+    ] = Where.local,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Worker processes, with --engine ray.  [default: one a core]", show_default=False
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Certify the inputs of a task or of your own configuration.
 
     The same command again goes on where the last one stopped. Exit code 0 only if every input went well.
     """
+    started = time.monotonic()
+    deadline = None if budget is None else started + seconds(budget)
+    if workers is not None and engine is not Where.ray:
+        raise InputError("--workers belongs to --engine ray; the local engine is one process")
     from ironbound.cli.drawing import certifying, preparing
     from ironbound.report.tables import terminal
     from ironbound.report.write import summary_record, write_report
@@ -59,22 +100,41 @@ def certify(
     with termination_is_interrupt():
         with preparing(console, f"preparing {target}") as progress:
             planned = plan(target, overrides, limit=limit, progress=progress)
+        last: deque[Event] = deque(maxlen=1)
         folder = out if out is not None else Path("runs") / planned.problem.name
         try:
             with certifying(console, planned.problem.name) as draw:
-                failed = run(planned, folder, draw)
+
+                def hear(event: Event) -> None:
+                    last.append(event)
+                    draw(event)
+
+                chosen = _ray(workers) if engine is Where.ray else None
+                failed = run(planned, folder, hear, engine=chosen, deadline=deadline)
         except KeyboardInterrupt:
             say(f"stopped; finished inputs are kept in {folder}. To go on:\n  {command_line()}")
             return STOPPED
+    spent = last[0].kind == "budget"
     reading = write_report(folder)
     if as_json:
-        print_json({"folder": str(folder), "ok": failed == 0, **summary_record(reading)})
+        record = {"folder": str(folder), "ok": failed == 0 and not spent, "finished": not spent}
+        print_json({**record, **summary_record(reading)})
     else:
         Console().print(terminal(reading))
         typer.echo(f"report: {folder / 'report.html'}   check: ironbound verify {shlex.quote(str(folder))}")
+    if spent:
+        say(f"The time is spent: {last[0].done} of {last[0].total} inputs are finished and kept in {folder}.")
+        say(f"To go on:\n  {command_line()}")
     if failed:
         first = next(e.row for e in reading.entries if e.row.status == "error")
         say(f"{failed} input(s) failed, such as {first.input_id}: {first.reason}")
         say("Their rows say why; the same command tries them again.")
-        return PARTLY_FAILED
-    return 0
+    if spent:
+        return BUDGET_SPENT
+    return PARTLY_FAILED if failed else 0
+
+
+def _ray(workers: int | None) -> Engine:
+    from ironbound.runs.engines.on_ray import RayEngine
+
+    return RayEngine(workers)
