@@ -21,7 +21,8 @@ def damage_reported(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if any(cause in str(error) for cause in _REFUSALS):
-            raise RunError(f"{path} cannot be written ({error}); what is in it stays valid") from None
+            room = "" if "locked" in str(error) else "; with room on the disk the same command goes on"
+            raise RunError(f"{path} cannot be written ({error}); what is in it stays valid{room}") from None
         raise RunError(_damaged(path, error)) from None
     except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
         raise RunError(_damaged(path, error)) from None

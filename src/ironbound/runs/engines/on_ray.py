@@ -154,7 +154,7 @@ class _Pool:
         what = "" if not task.shard else f"; its {len(task.shard)} input(s) are certified again"
         self._tell(Workers(tuple(self._pids.values()), f"{name} died{what}"))
         if given_up is not None:
-            error = RunError(f"worker processes died while they certified this input, one after another")
+            error = RunError("worker processes died while they certified this input, one after another")
             yield rows.failure(self._plan.problem.examples[given_up], given_up, error, 0.0)
         self._start()
 
