@@ -282,7 +282,7 @@ def test_running_out_of_memory_is_told_and_changes_nothing(tmp_path: Path) -> No
     heard: list[Event] = []
     assert run(plan(base=tight), tmp_path / "tight", heard.append) == 0
     notes = [event.text for event in heard if event.kind == "note"]
-    assert notes[-1] == "out of memory: batches now hold 64 draws"
+    assert notes[-1] == "out of memory: batches now hold 60 draws"
     run(plan(), tmp_path / "roomy")
     assert certificates(tmp_path / "tight") == certificates(tmp_path / "roomy")
     with Store.open(tmp_path / "tight" / RESULTS) as store:

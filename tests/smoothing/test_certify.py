@@ -13,6 +13,7 @@ import ironbound as ib
 from ironbound import confidence
 from ironbound.certificate import SmoothingEvidence
 from ironbound.smoothing import Progress
+from ironbound.smoothing.batches import count as count_votes
 from ironbound.smoothing.draws import Draws
 
 SIGMA = 0.5
@@ -139,7 +140,7 @@ def test_a_count_resumed_in_the_middle_is_the_same() -> None:
 
     def count(start: int, stop: int) -> Any:
         fresh = Draws(IMAGE, reading.values, 0, "0", "estimation")
-        return model._voters.count(reading, fresh, start, stop)
+        return count_votes(model._voters, reading, fresh, start, stop)
 
     assert np.array_equal(count(0, 10_000), count(0, 4711) + count(4711, 10_000))
 

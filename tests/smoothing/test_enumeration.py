@@ -203,7 +203,7 @@ def test_sampled_certificates_of_the_worst_bases_hold(name: str) -> None:
                 return np.array([tuple(row) in accepted for row in batch["t"].tolist()], dtype=int)
 
             model = ib.SmoothedClassifier(base, world.smoothing, num_classes=2)
-            cert = model.certify({"t": list(world.clean)}, threat=world.threat, alpha=1e-9, n=400, n0=20)
+            cert = model.certify({"t": list(world.clean)}, threat=world.threat, alpha=1e-9, n=700, n0=20)
             for x in world.inputs:
                 if cert.covers(t=world.distance(x)):
                     share = sum((m for z, m in tables[x].items() if z in region), Fraction(0))

@@ -53,7 +53,7 @@ def test_the_estimate_is_about_the_draws_to_come() -> None:
     """150 pilot draws cannot certify this; 5,000 can, and do."""
     goal = {"x": 0.6}
     found = choose_noise(make, [{"sigma": 0.3, "beta": 0.05}], INPUTS, goals=goal, **SETTINGS)
-    assert found.trials[0].estimated_share == 1.0
+    assert found.trials[0].estimated_share > 0.5
     model = make(sigma=0.3, beta=0.05)
     few, many = (model.certify(INPUTS[0][1], threat=THREAT, n=n, alpha=0.01) for n in (150, 5000))
     assert many.covers(**goal)
@@ -132,7 +132,11 @@ def test_a_pilot_of_several_classes() -> None:
     ],
 )
 def test_what_cannot_be_chosen_is_refused(changed: dict[str, Any], says: str) -> None:
-    given = {"candidates": grid(sigma=[0.3], beta=[0.2]), "inputs": INPUTS, "goals": {"x": 0.2}} | SETTINGS
+    given: dict[str, Any] = {
+        "candidates": grid(sigma=[0.3], beta=[0.2]),
+        "inputs": INPUTS,
+        "goals": {"x": 0.2},
+    } | SETTINGS
     with pytest.raises(InputError, match=says):
         choose_noise(make, **given | changed)
 

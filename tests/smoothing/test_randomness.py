@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ironbound.channels import Categorical, Gaussian, Mask, Smoothing, UniformReplacement
 from ironbound.errors import InputError
 from ironbound.smoothing.draws import Draws
-from ironbound.smoothing.randomness import SCHEME, draws_per_block, generator
+from ironbound.smoothing.randomness import SCHEME, block_of, draws_per_block, generator
 
 SMOOTHING = Smoothing(
     tokens=UniformReplacement(0.5, [1, 5, 7, 300]),
@@ -82,6 +82,32 @@ def test_blocks_do_not_overlap() -> None:
     assert len(set(np.concatenate(blocks).tolist())) == 20_000
 
 
+def test_blocks_follow_each_other_without_gap_and_begin_small() -> None:
+    for most in (1, 5, 63, 64, 65, 200, 4096):
+        index, at, sizes = 0, 0, []
+        while at < 12 * most + 9000:
+            found, first, end = block_of(at, most)
+            assert (found, first) == (index, at)
+            assert all(block_of(i, most) == (found, first, end) for i in (first, (first + end) // 2, end - 1))
+            sizes.append(end - first)
+            index, at = index + 1, end
+        assert sizes == sorted(sizes)
+        assert sizes[0] == min(64, most)
+        assert sizes[-1] == most
+
+
+def test_what_is_decided_early_costs_little_noise() -> None:
+    drawn: list[int] = []
+
+    class Counting(Gaussian):
+        def sample(self, value: Any, generator: np.random.Generator, count: int) -> Any:
+            drawn.append(count)
+            return super().sample(value, generator, count)
+
+    Draws(Smoothing(x=Counting(0.5)), {"x": np.zeros(8)}, 0, "0", "selection").take(0, 100)
+    assert sum(drawn) == 128
+
+
 def test_blocks_hold_what_fits_into_a_cache_and_one_draw_at_least() -> None:
     assert draws_per_block({"x": np.zeros(1)}) == 4096
     assert draws_per_block({"x": np.zeros(2**15), "y": np.zeros(1)}) == 1
@@ -96,19 +122,22 @@ def test_a_seed_is_a_whole_number(seed: Any) -> None:
 
 def test_the_scheme_is_pinned() -> None:
     """A change here changes every count that was ever recorded: it needs a new scheme name."""
-    assert SCHEME == "philox-sha256-v1"
+    assert SCHEME == "philox-sha256-v2"
     smoothing = Smoothing(
         t=UniformReplacement(0.5, [1, 5, 7, 300]),
         x=Gaussian(0.5),
         f=Categorical([3, 9], 0.3),
         w=Mask(0.4, mask_id=9),
         y=Gaussian(1.0),
+        z=Gaussian(0.5, exact=True),
     )
     single = np.zeros(2, dtype=np.float32)
-    values = smoothing.check({"t": [1, 2, 7], "x": single, "f": [0, 8], "w": [1, 2], "y": [0.0]})
+    clean = {"t": [1, 2, 7], "x": single, "f": [0, 8], "w": [1, 2], "y": [0.0], "z": single}
+    values = smoothing.check(clean)
     drawn = Draws(smoothing, values, 7, "x", "estimation").take(8190, 8192)
-    assert drawn["f"].tolist() == [[0, 8], [1, 5]]
-    assert drawn["t"].tolist() == [[5, 2, 7], [5, 300, 300]]
-    assert drawn["w"].tolist() == [[1, 2], [1, 9]]
-    assert np.allclose(drawn["x"], [[-0.5616711, -0.78148234], [-0.12751873, -0.37956324]], atol=1e-6)
-    assert np.allclose(drawn["y"], [[-1.44728045], [0.26445711]], atol=1e-6)
+    assert drawn["f"].tolist() == [[2, 8], [0, 8]]
+    assert drawn["t"].tolist() == [[5, 2, 7], [5, 2, 7]]
+    assert drawn["w"].tolist() == [[9, 2], [1, 2]]
+    assert np.allclose(drawn["x"], [[-0.80636913, 0.08677052], [0.10674547, -0.27663776]], atol=1e-6)
+    assert np.allclose(drawn["y"], [[-0.63177955], [0.28312772]], atol=1e-6)
+    assert np.array_equal(np.rint(drawn["z"] * 255), [[-42, -212], [-293, -142]])

@@ -19,6 +19,7 @@ import numpy as np
 from ironbound import laws
 from ironbound.channels.base import AbstractChannel, Array, as_array
 from ironbound.channels.grid import LARGEST_SCALE, rounded_normal
+from ironbound.channels.normal import standard_normal
 from ironbound.errors import InputError, wrong_value
 from ironbound.threats import Budget
 
@@ -140,7 +141,7 @@ class Gaussian(AbstractChannel):
             noised += (np.rint(value.astype(np.float64) * self.grid) * self.refine).astype(value.dtype)
             noised /= value.dtype.type(self._steps)
             return noised
-        noised = generator.standard_normal((count, *value.shape), dtype=value.dtype)
+        noised = standard_normal(generator, (count, *value.shape), value.dtype)
         noised *= value.dtype.type(self.sigma)
         noised += value
         return noised

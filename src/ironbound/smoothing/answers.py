@@ -38,7 +38,8 @@ def labels(
     if array.shape == (count, num_classes) and array.dtype.kind in "biuf":
         best = np.argmax(array, axis=1).astype(np.int64)
         if array.dtype.kind == "f":
-            best[np.isnan(array).any(axis=1)] = NO_CLASS
+            # The first NaN of a row counts as its largest score.
+            best[np.isnan(array[np.arange(count), best])] = NO_CLASS
         return best
     raise InputError(
         f"base must return labels of shape ({count},) or scores of shape ({count}, {num_classes}) "
@@ -49,7 +50,7 @@ def labels(
 def _numpy(output: Any) -> NDArray[Any]:
     if hasattr(output, "detach"):  # a torch tensor; bfloat16 has no NumPy counterpart
         tensor = output.detach().cpu()
-        return np.asarray(tensor.double() if tensor.is_floating_point() else tensor)
+        return np.asarray(tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor)
     try:
         return np.asarray(output)
     except ValueError as error:

@@ -14,6 +14,7 @@ from ironbound.channels import Smoothing
 from ironbound.errors import InputError, InputTypeError, wrong_value
 from ironbound.models.base import as_base
 from ironbound.smoothing import estimate, per_budget
+from ironbound.smoothing.batches import count
 from ironbound.smoothing.draws import Draws
 from ironbound.smoothing.job import Callback, job
 from ironbound.smoothing.predict import decide
@@ -43,6 +44,8 @@ class SmoothedClassifier:
         class_names: printed in certificates; also understood when the base answers with names.
         batch_size: most draws per call of the base; by default from the size of the input. It never changes
             which noise is drawn.
+        draw_ahead: whether a second thread draws the noise of the next batch while the base answers one; it
+            changes no draw. By default where the process may use several cores and a batch is large enough.
     Raises:
         InputError, InputTypeError: naming the argument.
 
@@ -66,6 +69,7 @@ class SmoothedClassifier:
         rivals: Rivals | None = None,
         class_names: Sequence[str] | None = None,
         batch_size: int | None = None,
+        draw_ahead: bool | None = None,
     ) -> None:
         if not isinstance(smoothing, Smoothing):
             raise InputTypeError(f"smoothing must be a Smoothing(name=channel, ..); got {smoothing!r}")
@@ -73,7 +77,7 @@ class SmoothedClassifier:
             raise wrong_value("smoothing", smoothing, "noise on at least one channel")
         self.smoothing = smoothing
         self.rules = Rules.build(num_classes, threshold, positive, rivals, class_names)
-        self._voters = Voters(as_base(base), smoothing, self.rules, batch_size)
+        self._voters = Voters(as_base(base), smoothing, self.rules, batch_size, draw_ahead)
 
     @property
     def num_classes(self) -> int:
@@ -166,7 +170,7 @@ class SmoothedClassifier:
         for i, one in enumerate(several):
             reading = self._voters.read(one)
             draws = Draws(noise, reading.values, statistics.seed, str(i), "prediction")
-            found.append(decide(self._voters.count(reading, draws, 0, n), n, alpha, self.rules))
+            found.append(decide(count(self._voters, reading, draws, 0, n), n, alpha, self.rules))
         return np.array(found, dtype=np.int64)
 
     def _stream(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ironbound.channels import Smoothing
 from ironbound.channels.base import Array
-from ironbound.smoothing.randomness import draws_per_block, generator
+from ironbound.smoothing.randomness import block_of, draws_per_block, generator
 
 
 class Draws:
@@ -36,27 +36,34 @@ class Draws:
         self._smoothing = smoothing
         self._values = dict(values)
         self._origin = (seed, input_id, purpose)
-        self._size = draws_per_block(values)
+        self._most = draws_per_block(values)
         self._held: tuple[int, dict[str, Array]] | None = None
 
     def take(self, start: int, stop: int) -> dict[str, Array]:
         """Draws start..stop-1: for each channel an array (stop - start, *shape), the caller's own."""
-        parts: list[dict[str, Array]] = []
+        return joined(list(self.parts(start, stop)))
+
+    def parts(self, start: int, stop: int) -> Iterator[dict[str, Array]]:
+        """The same in pieces, in order, which are views of what is held here: not to be written to."""
         at = start
         while at < stop:
-            block, offset = divmod(at, self._size)
-            end = min(self._size, offset + stop - at)
-            whole = self._block(block)
-            parts.append({name: array[offset:end] for name, array in whole.items()})
-            at += end - offset
-        return {name: np.concatenate([part[name] for part in parts]) for name in self._smoothing}
+            block, first, end = block_of(at, self._most)
+            whole = self._block(block, end - first)
+            end = min(end, stop)
+            yield {name: array[at - first : end - first] for name, array in whole.items()}
+            at = end
 
-    def _block(self, block: int) -> dict[str, Array]:
+    def _block(self, block: int, count: int) -> dict[str, Array]:
         if self._held is None or self._held[0] != block:
             random = generator(*self._origin, block)
             noised = {
-                name: channel.sample(self._values[name], random, self._size)
+                name: channel.sample(self._values[name], random, count)
                 for name, channel in self._smoothing.items()
             }
             self._held = (block, noised)
         return self._held[1]
+
+
+def joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Pieces of draws one behind the other, in arrays of their own."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ironbound.certificate import Certificate
+from ironbound.smoothing.batches import Batches, Drawn, Rows, drawing_thread
 from ironbound.smoothing.draws import Draws
 from ironbound.smoothing.voting import Reading, Voters
 
@@ -36,27 +37,6 @@ class Need:
 Job = Generator[Need, Counts, Certificate]
 
 
-@dataclass
-class _Active:
-    """A job under way: its current need, how far it is drawn, and the votes so far."""
-
-    place: int
-    reading: Reading
-    job: Job
-    need: Need
-    at: int = 0
-    votes: Counts = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        """Only draws of equal shape and kind can share a call of the base."""
-        tensors = self.reading.tensors
-        return tuple(
-            (name, value.shape, value.dtype.str, str(tensors[name].device) if name in tensors else "")
-            for name, value in self.reading.values.items()
-        )
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What became of one input: a certificate, or the error that the base (or the job) raised."""
@@ -65,75 +45,172 @@ class Outcome:
     error: Exception | None = None
 
 
-def alone(job: Job, reading: Reading, voters: Voters) -> Certificate:
+Entry = tuple[int, Reading, Job] | tuple[int, Outcome]
+
+
+def alone(
+    job: Job, reading: Reading, voters: Voters, *, halved: Callable[[int], None] = lambda size: None
+) -> Certificate:
     """Run one job on its own; errors of the base pass through."""
-    try:
-        need = next(job)
-        while True:
-            need = job.send(voters.count(reading, need.draws, need.start, need.stop, need.told))
-    except StopIteration as finished:
-        return finished.value
+    ((_, outcome),) = together([(0, reading, job)], voters, halved=halved)
+    if outcome.error is not None:
+        raise outcome.error
+    assert outcome.certificate is not None
+    return outcome.certificate
 
 
 def together(
-    jobs: Iterable[tuple[int, Reading, Job] | tuple[int, Outcome]],
+    jobs: Iterable[Entry],
     voters: Voters,
     *,
     halved: Callable[[int], None] = lambda size: None,
 ) -> Iterator[tuple[int, Outcome]]:
     """Run many jobs through shared batches; outcomes, with their places, as inputs are done.
 
-    Memory does not grow with the number of draws or of inputs: one batch of noised copies is alive, and no
-    more jobs than a batch has rows. When the base runs out of memory the batch is halved, `halved` is told
-    the new size, and the same draws are asked for again. Any other error of the base is traced to its input
-    by asking for each input's rows alone: that input ends with the error, the others go on.
+    Memory does not grow with the number of draws or of inputs: one batch of noised copies is alive, and the
+    next one where it is drawn ahead; and no more jobs than these have rows. When the base runs out of memory
+    the batch is halved, `halved` is told the new size, and the same draws are asked for again. Any other
+    error of the base is traced to its input: that input ends with the error, the others go on.
 
     Args:
         jobs: place, reading and job of each input, or its outcome where there is nothing to do; asked for
             only when there is room.
-        voters: the base classifier.
+        voters: the base classifier, and whether noise is drawn ahead.
         halved: told of a smaller batch.
     """
     waiting = iter(jobs)
-    active: deque[_Active] = deque()
-    size: int | None = None
-    exhausted = False
-    while True:
-        while not exhausted and (size is None or sum(a.need.stop - a.at for a in active) < size):
-            item = next(waiting, None)
-            if item is None:
-                exhausted = True
-                break
-            if len(item) == 2:
-                yield item
-                continue
-            place, reading, job = item
-            size = size or voters.batch_of(reading)
-            entered = _entered(place, reading, job, voters)
-            if isinstance(entered, Outcome):
-                yield place, entered
-            else:
-                active.append(entered)
-        if not active:
-            return
-        assert size is not None
-        rows = _fill(active, size)
+    first: _Active | None = None
+    for item in waiting:
+        entered = _entered(item, voters)
+        if isinstance(entered, _Active):
+            first = entered
+            break
+        yield item[0], entered
+    if first is None:
+        return
+    size = voters.batch_of(first.reading)
+    values = size * sum(array.size for array in first.reading.values.values())
+    with drawing_thread(voters.ahead, values) as thread:
+        line = _Line(waiting, voters, Batches(voters, size, halved, thread), [first])
+        yield from line.run(2 if thread is not None else 1)
+
+
+@dataclass(eq=False)
+class _Active:
+    """A job under way: its current need, how far its draws are in batches, and the votes so far."""
+
+    place: int
+    reading: Reading
+    job: Job
+    need: Need
+    at: int
+    votes: Counts
+    over: bool = False
+    shape: tuple[Any, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Only draws of equal shape and kind can share a call of the base.
+        tensors = self.reading.tensors
+        self.shape = tuple(
+            (name, value.shape, value.dtype.str, str(tensors[name].device) if name in tensors else "")
+            for name, value in self.reading.values.items()
+        )
+
+    @property
+    def open(self) -> int:
+        """Draws that are needed and in no batch yet."""
+        return self.need.stop - self.at
+
+    def receive(self, stop: int, votes: Counts | Exception) -> Outcome | None:
+        """Hand the job the votes of its draws up to `stop`; an Outcome once it has ended."""
+        if isinstance(votes, Exception):
+            self.job.close()
+            return Outcome(None, votes)
+        self.votes = self.votes + votes
+        self.need.told(stop)
+        if stop < self.need.stop:
+            return None
         try:
-            counted = _votes(rows, voters)
+            self.need = self.job.send(self.votes)
+        except StopIteration as finished:
+            return Outcome(finished.value)
         except Exception as error:
-            if _out_of_memory(error) and size > 1:
-                size = max(1, size // 2)
-                halved(size)
-                continue
-            counted = [error] if len(rows) == 1 else [_votes_of(one, stop, voters) for one, stop in rows]
-        for (one, stop), votes in zip(rows, counted, strict=True):
-            done = _received(one, stop, votes)
-            if done is not None:
-                active.remove(one)
-                yield one.place, done
+            return Outcome(None, error)
+        self.at, self.votes = self.need.start, np.zeros_like(self.votes)
+        return None
 
 
-def _entered(place: int, reading: Reading, job: Job, voters: Voters) -> _Active | Outcome:
+class _Line:
+    """The jobs under way and those that wait, and the batches between."""
+
+    def __init__(
+        self, waiting: Iterator[Entry], voters: Voters, batches: Batches, active: list[_Active]
+    ) -> None:
+        self._waiting: Iterator[Entry] | None = waiting
+        self._voters = voters
+        self._batches = batches
+        self._active = {one.place: one for one in active}
+
+    def run(self, depth: int) -> Iterator[tuple[int, Outcome]]:
+        """Outcomes of all jobs, with at most `depth` batches drawn or being drawn."""
+        flying: deque[tuple[list[tuple[_Active, Rows]], Drawn]] = deque()
+        while True:
+            while len(flying) < depth:
+                yield from self._enter()
+                rows = self._fill()
+                # What is drawn ahead is a full batch; another may still be filled by the jobs in the air.
+                if not rows or (flying and sum(len(part) for _, part in rows) < self._batches.size):
+                    break
+                for one, part in rows:
+                    one.at = part.stop
+                flying.append((rows, self._batches.draw([part for _, part in rows])))
+            if not flying:
+                return
+            rows, drawn = flying.popleft()
+            counted = self._batches.votes([part for _, part in rows], drawn)
+            for (one, part), votes in zip(rows, counted, strict=True):
+                if one.over:
+                    continue
+                done = one.receive(part.stop, votes)
+                if done is not None:
+                    one.over = True
+                    del self._active[one.place]
+                    yield one.place, done
+
+    def _enter(self) -> Iterator[tuple[int, Outcome]]:
+        """Let jobs in until a batch can be filled; what ends at the door is yielded."""
+        room = self._batches.size - sum(one.open for one in self._active.values())
+        while room > 0 and self._waiting is not None:
+            item = next(self._waiting, None)
+            if item is None:
+                self._waiting = None
+                return
+            entered = _entered(item, self._voters)
+            if isinstance(entered, Outcome):
+                yield item[0], entered
+            else:
+                self._active[entered.place] = entered
+                room -= entered.open
+
+    def _fill(self) -> list[tuple[_Active, Rows]]:
+        """Rows of the next batch, all of the shape of the job that waits longest."""
+        rows: list[tuple[_Active, Rows]] = []
+        shape, room = None, self._batches.size
+        for one in self._active.values():
+            if room == 0:
+                break
+            if one.open > 0 and (shape is None or one.shape == shape):
+                shape = one.shape
+                part = Rows(one.need.draws, one.reading, one.at, one.at + min(one.open, room))
+                rows.append((one, part))
+                room -= len(part)
+        return rows
+
+
+def _entered(item: Entry, voters: Voters) -> _Active | Outcome:
+    if len(item) == 2:
+        return item[1]
+    place, reading, job = item
     try:
         need = next(job)
     except StopIteration as finished:
@@ -141,58 +218,3 @@ def _entered(place: int, reading: Reading, job: Job, voters: Voters) -> _Active 
     except Exception as error:
         return Outcome(None, error)
     return _Active(place, reading, job, need, need.start, np.zeros(voters.rules.num_classes, dtype=np.int64))
-
-
-def _fill(active: deque[_Active], size: int) -> list[tuple[_Active, int]]:
-    """Rows of the next batch: (job, up to which draw), all of the shape of the job that waits longest."""
-    shape = active[0].shape
-    rows: list[tuple[_Active, int]] = []
-    room = size
-    for one in active:
-        if room == 0:
-            break
-        if one.shape == shape:
-            stop = min(one.need.stop, one.at + room)
-            rows.append((one, stop))
-            room -= stop - one.at
-    return rows
-
-
-def _votes(rows: list[tuple[_Active, int]], voters: Voters) -> list[Counts | Exception]:
-    parts = [one.need.draws.take(one.at, stop) for one, stop in rows]
-    sizes = [stop - one.at for one, stop in rows]
-    batch = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    labels = voters.ask(batch, rows[0][0].reading)
-    return [voters.tally(part) for part in np.split(labels, np.cumsum(sizes)[:-1])]
-
-
-def _votes_of(one: _Active, stop: int, voters: Voters) -> Counts | Exception:
-    try:
-        return voters.tally(voters.ask(one.need.draws.take(one.at, stop), one.reading))
-    except Exception as error:
-        return error
-
-
-def _received(one: _Active, stop: int, votes: Counts | Exception) -> Outcome | None:
-    """Hand a job the votes it waited for; an Outcome once it has ended."""
-    if isinstance(votes, Exception):
-        one.job.close()
-        return Outcome(None, votes)
-    one.votes = one.votes + votes
-    one.at = stop
-    one.need.told(stop)
-    if stop < one.need.stop:
-        return None
-    try:
-        one.need = one.job.send(one.votes)
-    except StopIteration as finished:
-        return Outcome(finished.value)
-    except Exception as error:
-        return Outcome(None, error)
-    one.at, one.votes = one.need.start, np.zeros_like(one.votes)
-    return None
-
-
-def _out_of_memory(error: Exception) -> bool:
-    # torch.OutOfMemoryError by name: the library does not import torch to find out that it ran out of it.
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

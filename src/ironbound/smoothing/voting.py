@@ -1,9 +1,9 @@
-"""The base classifier's votes on noised copies of one input."""
+"""The base classifier, asked about noised copies of inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,8 @@ from ironbound.channels import Smoothing
 from ironbound.channels.base import Array
 from ironbound.errors import InputTypeError, wrong_value
 from ironbound.models.base import BaseClassifier
-from ironbound.smoothing.answers import NO_CLASS, labels
-from ironbound.smoothing.draws import Draws
+from ironbound.smoothing.answers import labels
 from ironbound.smoothing.rules import Rules
-
-Counts = NDArray[np.int64]
 
 # Without a batch size, a batch holds about this many values, and no more draws than this.
 _BATCH_VALUES = 2**21
@@ -32,14 +29,23 @@ class Reading:
     tensors: dict[str, Any]
 
 
+@dataclass
+class Room:
+    """The batch size that the memory turned out to allow; None as long as it was never short."""
+
+    most: int | None = None
+
+
 @dataclass(frozen=True)
 class Voters:
-    """Asks the base in batches and counts its answers."""
+    """Asks the base in batches; `ahead` says whether a second thread draws the next batch meanwhile."""
 
     base: BaseClassifier
     smoothing: Smoothing
     rules: Rules
     batch_size: int | None
+    ahead: bool | None = None
+    room: Room = field(default_factory=Room)
 
     def __post_init__(self) -> None:
         size = self.batch_size
@@ -55,26 +61,6 @@ class Voters:
         plain = {name: _plain(v) if name in tensors else v for name, v in inputs.items()}
         return Reading(self.smoothing.check(plain), tensors)
 
-    def count(
-        self,
-        reading: Reading,
-        draws: Draws,
-        start: int,
-        stop: int,
-        told: Callable[[int], None] = lambda drawn: None,
-    ) -> Counts:
-        """Votes of each class (C,) among the draws start..stop-1; the others named no class.
-
-        `told` hears the number of draws done so far, after each batch.
-        """
-        counts = np.zeros(self.rules.num_classes, dtype=np.int64)
-        size = self.batch_of(reading)
-        for first in range(start, stop, size):
-            last = min(first + size, stop)
-            counts += self.tally(self.ask(draws.take(first, last), reading))
-            told(last)
-        return counts
-
     def ask(self, batch: Mapping[str, Array], reading: Reading) -> NDArray[np.int64]:
         """The base's label for each row of a batch; channels that came as tensors go as tensors."""
         given: dict[str, Any] = dict(batch)
@@ -83,16 +69,11 @@ class Voters:
         count = len(next(iter(batch.values())))
         return labels(self.base(given), count, self.rules.num_classes, self.rules.class_names)
 
-    def tally(self, votes: NDArray[np.int64]) -> Counts:
-        """Votes of each class (C,); those for no class are left out."""
-        return np.bincount(votes[votes != NO_CLASS], minlength=self.rules.num_classes)
-
     def batch_of(self, reading: Reading) -> int:
         """Draws per call of the base: the user's number, or as many as fit a fixed number of values."""
-        if self.batch_size is not None:
-            return self.batch_size
         values = sum(array.size for array in reading.values.values())
-        return max(1, min(_BATCH_DRAWS, _BATCH_VALUES // values))
+        size = self.batch_size or max(1, min(_BATCH_DRAWS, _BATCH_VALUES // values))
+        return size if self.room.most is None else min(size, self.room.most)
 
 
 def _plain(tensor: Any) -> Array:

@@ -1,0 +1,207 @@
+"""Noisy draws per second through SmoothedClassifier against the bare model's forward passes, in one run.
+
+    python -m benchmarks.throughput [--threads 1] [--seconds 1.0]
+
+The bare model's best batch size is found first (it is not the largest), and everything is asked in batches
+of that size. Ways and peers are measured in turn, over and over, and the best of each is kept: a machine that
+other jobs use as well slows them all alike. The peers are the textbook loop (torch noise, a Python loop over
+batches, counts by NumPy) and, where it is installed, ART's randomised smoothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import ironbound as ib
+
+Model = nn.Module
+SIGMA, ROUNDS = 0.5, 5
+
+
+def plain_cnn() -> Model:
+    """28x28 pixels, two convolutions with pooling, 1.4 MFLOP (multiplications and additions)."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(8, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(32 * 49, 110), nn.ReLU(), nn.Linear(110, 10)),
+    )
+
+
+def strided_cnn() -> Model:
+    """28x28 pixels, three convolutions with stride 2, 1.4 MFLOP: the same work in fewer, faster passes."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU()),
+        *(nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.Flatten()),
+        *(nn.Linear(1024, 128), nn.ReLU(), nn.Linear(128, 10)),
+    )
+
+
+def mlp() -> Model:
+    """64 features, two hidden layers of 128."""
+    return nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 2))
+
+
+CASES: dict[str, tuple[Callable[[], Model], tuple[int, ...], int]] = {
+    "CNN, pooling": (plain_cnn, (1, 28, 28), 10),
+    "CNN, strides": (strided_cnn, (1, 28, 28), 10),
+    "MLP, 64 features": (mlp, (64,), 2),
+}
+
+
+def flops(model: Model, shape: tuple[int, ...]) -> float:
+    """Multiplications and additions of one forward pass."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        model(torch.zeros(1, *shape))
+    return float(counter.get_total_flops())
+
+
+def rate(step: Callable[[], int], seconds: float) -> float:
+    """Draws per second of something that does some of them at each call."""
+    step()
+    done, start = 0, time.perf_counter()
+    while (spent := time.perf_counter() - start) < seconds or done == 0:
+        done += step()
+    return done / spent
+
+
+def bare(model: Model, shape: tuple[int, ...], size: int) -> Callable[[], int]:
+    """The forward pass alone, on a batch that is there already."""
+    batch = torch.randn(size, *shape)
+
+    def step() -> int:
+        with torch.no_grad():
+            model(batch)
+        return size
+
+    return step
+
+
+def ours(
+    model: Model, shape: tuple[int, ...], classes: int, size: int, ahead: bool, **noise: Any
+) -> Callable[[], int]:
+    """A fixed sample for one input after another, all that `certify_many` does but for the bounds."""
+    smoothing = ib.Smoothing(x=ib.Gaussian(SIGMA, **noise))
+    classifier = ib.SmoothedClassifier(
+        _on_channel(model), smoothing, num_classes=classes, batch_size=size, draw_ahead=ahead
+    )
+    data = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32) / np.float32(255)
+    number = 0
+
+    def step() -> int:
+        nonlocal number
+        n = 12 * size
+        inputs = [(str(number + i), {"x": data}) for i in range(4)]
+        number += 4
+        found = list(classifier.certify_many(inputs, threat=ib.Threat(x=ib.L2()), n=n, n0=100, alpha=0.001))
+        return sum(cert.samples for cert in found)
+
+    return step
+
+
+def _on_channel(model: Model) -> Any:
+    from ironbound.models.torch import TorchClassifier
+
+    return TorchClassifier(model, arguments=["x"])
+
+
+def textbook(model: Model, shape: tuple[int, ...], classes: int, size: int) -> Callable[[], int]:
+    """The loop of Cohen et al. (2019): repeat the input, add torch.randn_like, argmax, count."""
+    x = torch.rand(*shape)
+
+    def step() -> int:
+        counts = np.zeros(classes, dtype=int)
+        with torch.no_grad():
+            for _ in range(12):
+                batch = x.repeat((size, *[1] * len(shape)))
+                noise = torch.randn_like(batch) * SIGMA
+                predictions = model(batch + noise).argmax(1)
+                for label in predictions.cpu().numpy():
+                    counts[label] += 1
+        return int(counts.sum())
+
+    return step
+
+
+def art(model: Model, shape: tuple[int, ...], classes: int, size: int) -> Callable[[], int] | None:
+    """ART's randomised smoothing: its prediction of one input, without the bounds of its `certify`."""
+    if find_spec("art") is None:
+        return None
+    from art.estimators.certification.randomized_smoothing import PyTorchRandomizedSmoothing
+
+    smoothed = PyTorchRandomizedSmoothing(
+        model=model,
+        loss=nn.CrossEntropyLoss(),
+        input_shape=shape,
+        nb_classes=classes,
+        sample_size=12 * size,
+        scale=SIGMA,
+        alpha=0.001,
+    )
+    x = np.random.default_rng(0).random((1, *shape)).astype(np.float32)
+
+    def step() -> int:
+        smoothed.predict(x, batch_size=size, verbose=False)
+        return 12 * size
+
+    return step
+
+
+def measure(name: str, seconds: float) -> None:
+    """Print one table: each way's draws per second, and its share of the bare model's."""
+    build, shape, classes = CASES[name]
+    torch.manual_seed(0)
+    model = build().eval()
+    sizes = [2**k for k in range(5, 13)]
+    found = {size: max(rate(bare(model, shape, size), seconds / 4) for _ in range(3)) for size in sizes}
+    size = max(found, key=lambda s: found[s])
+    threads = torch.get_num_threads()
+    print(f"\n{name}: {flops(model, shape) / 1e6:.2f} MFLOP, {threads} thread(s) for the model")
+    print("batch: draws/s  " + ", ".join(f"{s}: {r:,.0f}" for s, r in found.items()) + f"; best {size}")
+    ways: dict[str, Callable[[], int] | None] = {
+        "bare model": bare(model, shape, size),
+        "ironbound": ours(model, shape, classes, size, ahead=False),
+        "ironbound, exact": ours(model, shape, classes, size, ahead=False, exact=True),
+        "ironbound, drawing ahead": ours(model, shape, classes, size, ahead=True),
+        "ironbound, exact, drawing ahead": ours(model, shape, classes, size, ahead=True, exact=True),
+        "textbook loop": textbook(model, shape, classes, size),
+        "ART": art(model, shape, classes, size),
+    }
+    best = dict.fromkeys(ways, 0.0)
+    for _ in range(ROUNDS):
+        for way, step in ways.items():
+            if step is not None:
+                best[way] = max(best[way], rate(step, seconds))
+    print("| way | draws/s | share of the bare model |\n|---|---|---|")
+    for way, value in best.items():
+        if value:
+            print(f"| {way} | {value:,.0f} | {value / best['bare model']:.1%} |")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="noisy draws per second against the bare model")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--case", choices=list(CASES), action="append")
+    options = parser.parse_args()
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    torch.set_num_threads(options.threads)
+    for name in options.case or CASES:
+        measure(name, options.seconds)
+
+
+if __name__ == "__main__":
+    main()
