@@ -16,11 +16,12 @@ from ironbound.channels import Alphabet, Categorical, Gaussian, Mask, Smoothing,
 from ironbound.channels.base import AbstractChannel
 from ironbound.data.problem import Example, Problem
 from ironbound.errors import ConfigError, InputError
-from ironbound.runs import sources
+from ironbound.runs import endpoint, sources
 from ironbound.runs.config import (
     CategoricalNoise,
     FieldsThreat,
     GaussianNoise,
+    HttpModel,
     ImageData,
     L2Threat,
     MaskNoise,
@@ -67,7 +68,9 @@ def build(config: RunConfig, base: Path) -> Problem:
     if config.model is None or config.data is None:
         raise ConfigError("the configuration names a task, so there is nothing of the user's to build")
     folder = base / config.folder
-    loaded = call(config.model.loader, folder, config.model.arguments, "model.loader")
+    loaded = None
+    if isinstance(config.model, ModelTable):
+        loaded = call(config.model.loader, folder, config.model.arguments, "model.loader")
     classes = _classes(config.model, config.data, folder, loaded)
     read = _read(config.data, folder, classes)
     smoothing = Smoothing(**{n: _channel(n, noise, read) for n, noise in config.channels.items()})
@@ -98,7 +101,7 @@ def build(config: RunConfig, base: Path) -> Problem:
     )
 
 
-def _classes(model: ModelTable, data: Data, folder: Path, loaded: Any) -> Classes:
+def _classes(model: ModelTable | HttpModel, data: Data, folder: Path, loaded: Any) -> Classes:
     """The classes: as configured, else those of an estimator, else the sub-folders of an image folder."""
     names, count = model.class_names, model.num_classes
     if names is None and isinstance(data, ImageData) and data.labels == "folders":
@@ -240,8 +243,12 @@ def _budget(threat: ThreatTable) -> Budget:
             return SuffixAppend(threat.max_d, threat.pad, threat.slot, threat.alphabet, threat.sampling)
 
 
-def _base(loaded: Any, model: ModelTable, read: _Read, channels: tuple[str, ...]) -> Callable[..., Any]:
-    """The loaded object as a callable from a dict of batches."""
+def _base(
+    loaded: Any, model: ModelTable | HttpModel, read: _Read, channels: tuple[str, ...]
+) -> Callable[..., Any]:
+    """The endpoint, or the loaded object, as a callable from a dict of batches."""
+    if isinstance(model, HttpModel):
+        return endpoint.classifier(model, channels, read.tokenizer)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(loaded, torch.nn.Module):
         from ironbound.models.torch import TorchClassifier
@@ -303,8 +310,10 @@ class _OnText:
         return self.classify([self.tokenizer.decode(ids.tolist()) for ids in batch[self.channel]])
 
 
-def _model_digest(model: ModelTable, folder: Path) -> str:
+def _model_digest(model: ModelTable | HttpModel, folder: Path) -> str:
     """Hash of the loader's source, its arguments, and the files the user lists (weights)."""
+    if isinstance(model, HttpModel):
+        return endpoint.model_digest(model)
     source = source_file(model.loader, folder)
     files = ([] if source is None else [source]) + [folder / file for file in model.files]
     return digest(files, json.dumps([model.loader, model.arguments], sort_keys=True, default=str))

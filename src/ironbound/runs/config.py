@@ -10,16 +10,18 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from ironbound.errors import ConfigError
+from ironbound.models.http.literals import check_no_secrets
 from ironbound.runs.problems import explain
 
 Positive = Annotated[int, Field(ge=1, strict=True)]
 Probability = Annotated[float, Field(gt=0, lt=1, strict=True)]
 Rate = Annotated[float, Field(ge=1e-12, le=1, strict=True)]
+Seconds = Annotated[float, Field(ge=0.001, le=1e6, strict=True)]
 Amounts = Annotated[dict[str, Annotated[float, Field(ge=0, strict=True)]], Field(min_length=1)]
 TokenizerFile = Annotated[str, Field(pattern=r"\.json$")]
 Reference = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -31,19 +33,15 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class ModelTable(Table):
-    """Where the base classifier comes from."""
+class ClassesTable(Table):
+    """What every model has: its classes, and how many draws it is asked about at once."""
 
-    loader: Reference
-    arguments: dict[str, Any] = {}
-    files: tuple[str, ...] = ()
     num_classes: Annotated[int, Field(ge=2, strict=True)] | None = None
     class_names: tuple[str, ...] | None = None
-    receives: Literal["channels", "text"] = "channels"
     batch_size: Positive | None = None
 
     @model_validator(mode="after")
-    def _classes(self) -> ModelTable:
+    def _classes(self) -> Self:
         names = self.class_names
         if names is not None and len(set(names)) != len(names):
             raise ValueError("class_names must differ from each other")
@@ -52,6 +50,65 @@ class ModelTable(Table):
         if names is not None and len(names) < 2:
             raise ValueError("class_names needs two classes or more")
         return self
+
+
+class ModelTable(ClassesTable):
+    """A base classifier that a function of the user's returns."""
+
+    # Left out of what is written: run folders that are older than the key stay what they were.
+    kind: Annotated[Literal["loader"], Field(exclude=True)] = "loader"
+    loader: Reference
+    arguments: dict[str, Any] = {}
+    files: tuple[str, ...] = ()
+    receives: Literal["channels", "text"] = "channels"
+
+
+class PngEncoder(Table):
+    """An image as base64 text of a PNG file."""
+
+    encode: Literal["png"]
+    low: float = 0.0
+    high: float = 1.0
+    layout: Literal["HW", "CHW", "HWC"] | None = None
+
+
+class HttpModel(ClassesTable):
+    """A deployed filter behind a JSON endpoint; see `ironbound.models.http.HttpClassifier`."""
+
+    kind: Literal["http"]
+    url: str
+    template: dict[str, Any] | list[Any] | str
+    answer: str
+    labels: dict[str, Annotated[int, Field(ge=-1, strict=True)]] | None = None
+    cut: float | None = None
+    encoders: dict[str, Literal["numbers", "text", "png"] | PngEncoder] = {}
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    headers: dict[str, str] = {}
+    revision: str | None = None
+    draws_per_call: Positive | None = None
+    timeout: Seconds = 10.0
+    retries: Annotated[int, Field(ge=0, strict=True)] = 4
+    backoff: Seconds = 0.5
+    longest_pause: Seconds = 30.0
+    rate: Annotated[float, Field(ge=0.001, le=1e6, strict=True)] | None = None
+    burst: Positive = 1
+    concurrency: Annotated[int, Field(ge=1, le=256, strict=True)] = 4
+    give_up_after: Positive = 50
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> HttpModel:
+        check_no_secrets(self.url, self.headers, self.template)
+        return self
+
+
+def _kind_of_model(value: Any) -> str:
+    """Which table `[model]` is: a loader's unless it says otherwise."""
+    return str(value.get("kind", "loader") if isinstance(value, dict) else getattr(value, "kind", "loader"))
+
+
+AnyModel = Annotated[
+    Annotated[ModelTable, Tag("loader")] | Annotated[HttpModel, Tag("http")], Discriminator(_kind_of_model)
+]
 
 
 class TableData(Table):
@@ -247,7 +304,7 @@ class RunConfig(Table):
     task: str | None = None
     folder: str = "."
     limit: Positive | None = None
-    model: ModelTable | None = None
+    model: AnyModel | None = None
     data: Annotated[TableData | NpzData | ImageData | TextData, Field(discriminator="kind")] | None = None
     channels: dict[
         str,

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ironbound.data.problem import Problem
 from ironbound.errors import ConfigError, InputError
 from ironbound.runs.config import RunConfig, Statistics, parse, read
+from ironbound.runs.endpoint import BATCH, without_patience
 from ironbound.runs.problems import explain
 from ironbound.smoothing.estimate import check_attainable
 from ironbound.smoothing.rules import Rules
@@ -40,7 +41,8 @@ class Plan:
     @property
     def batch_size(self) -> int | None:
         """Most draws per call of the base classifier, if the configuration says so."""
-        return self.document.get("model", {}).get("batch_size")
+        model = self.document.get("model", {})
+        return model.get("batch_size", BATCH if model.get("kind") == "http" else None)
 
     @property
     def total(self) -> int:
@@ -54,8 +56,8 @@ class Plan:
             key: self.document[key] for key in ("task", "model", "data", "channels") if key in self.document
         }
         if "model" in own:
-            # The size of batches never changes a count.
-            own["model"] = {key: value for key, value in own["model"].items() if key != "batch_size"}
+            # The size of batches never changes a count, nor does waiting longer for an endpoint.
+            own["model"] = without_patience(own["model"])
         return {
             **own,
             **self._method(),

@@ -93,6 +93,7 @@ def run(
         finally:
             # The disk may be full: the error that says so is under way already.
             with suppress(RunError):
+                session.remark_failures()
                 store.end_session(number, outcome)
         return store.failed()
 
@@ -142,6 +143,12 @@ class _Session:
                 if what.died:
                     self._note(what.died)
                 self._say("workers", pids=what.pids)
+
+    def remark_failures(self) -> None:
+        """What became of calls to an endpoint in this session, where the model is one."""
+        failures = getattr(self.plan.problem.base, "failures", None)
+        if getattr(failures, "asked", 0):
+            self._note(f"endpoint: {failures}")
 
     def _note(self, text: str) -> None:
         self.store.note(self.number, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -157,6 +157,18 @@ class HttpClassifier:
         """The names in `labels`, for `SmoothedClassifier`; None unless it lists them in class order."""
         return self._meaning.names
 
+    def check_environment(self) -> None:
+        """Raises InputError where a header needs an environment variable that is not set; names both."""
+        self._headers.values()
+
+    def check_channels(self, channels: Iterable[str]) -> None:
+        """Raises InputError unless the template has exactly these channels."""
+        known, given = set(self._encoders), set(channels)
+        if given != known:
+            odd = min(given ^ known)
+            have = "is not in the batch" if odd in known else "has no place in it, so it would never be sent"
+            raise InputError(f"template has the channels {sorted(known)}; {odd!r} {have}")
+
     def close(self) -> None:
         """Close kept connections; a later call opens new ones."""
         if self._wire is not None:
@@ -195,11 +207,7 @@ class HttpClassifier:
 
     def _draws(self, batch: Mapping[str, Any]) -> Iterator[Draw]:
         """Each draw as a dict channel -> encoded value; checks first, and encodes as it is consumed."""
-        known = set(self._encoders)
-        if set(batch) != known:
-            odd = min(set(batch) ^ known)
-            have = "is not in the batch" if odd in known else "has no place in it, so it would never be sent"
-            raise InputError(f"template has the channels {sorted(known)}; {odd!r} {have}")
+        self.check_channels(batch)
         arrays = {
             name: np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
             for name, value in batch.items()
