@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ironbound.confidence import beta_mixture_lower, beta_mixture_upper, clopper_pearson_lower
 from ironbound.confidence._mixture_solve import fast_lower
+from ironbound.confidence.mixture import DEFAULT_PRIOR
 from ironbound.confidence.mixture import mixture
 from ironbound.errors import InputError, InputTypeError
 
@@ -164,3 +165,16 @@ def test_bad_priors_are_refused(prior: object, error: type[Exception]) -> None:
     for bound in (beta_mixture_lower, beta_mixture_upper):
         with pytest.raises(error, match="prior must be a pair"):
             bound(3, 4, 0.01, prior)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def test_a_remembered_end_is_the_end_of_counts_among_others() -> None:
+    k = np.arange(0, 401, 5)
+    n = np.full_like(k, 400)
+    many = fast_lower(k, n, 0.001, DEFAULT_PRIOR)
+    for _ in range(2):  # the second time from memory
+        few = np.concatenate(
+            [fast_lower(k[i : i + 9], n[i : i + 9], 0.001, DEFAULT_PRIOR) for i in range(0, 81, 9)]
+        )
+        np.testing.assert_allclose(few, many, rtol=1e-13)
+    other = fast_lower(k[-3:], n[-3:], 0.01, DEFAULT_PRIOR)
+    assert (other[:2] > many[-3:-1]).all()  # alpha is part of what is remembered

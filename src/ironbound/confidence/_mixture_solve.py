@@ -5,6 +5,7 @@ The canonical value of one bound (ironbound.confidence.mixture) starts from here
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -18,6 +19,8 @@ Array = NDArray[np.float64]
 special = cast(Any, untyped)
 
 _ITERATIONS = 200
+# Up to this many counts at once (the classes of one input) are looked up one by one.
+_FEW = 16
 # Left end of the search, as log-odds: p = 1e-303. A bound below that is reported as 0.
 _LEFT = -700.0
 
@@ -28,9 +31,21 @@ def fast_lower(k: Counts, n: Counts, alpha: float, prior: tuple[float, float]) -
     Newton's method on the log-odds of p0, inside a bracket. Each element stops by itself, so its value does
     not depend on its neighbours.
     """
+    if k.size <= _FEW:
+        each = [
+            _remembered(i, j, alpha, prior)
+            for i, j in zip(k.ravel().tolist(), n.ravel().tolist(), strict=True)
+        ]
+        return np.array(each, dtype=np.float64).reshape(k.shape)
     successes, trials, places = distinct(k, n)
     values = _solve(successes.astype(np.float64), trials.astype(np.float64), alpha, prior)
     return values[places].reshape(k.shape)
+
+
+@lru_cache(maxsize=2**14)
+def _remembered(k: int, n: int, alpha: float, prior: tuple[float, float]) -> float:
+    """One end. Inputs that stop early are looked at after the same numbers of draws: many share counts."""
+    return float(_solve(np.array([k], dtype=np.float64), np.array([n], dtype=np.float64), alpha, prior)[0])
 
 
 def _solve(k: Array, n: Array, alpha: float, prior: tuple[float, float]) -> Array:
