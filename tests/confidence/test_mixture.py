@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from ironbound.confidence import beta_mixture_lower, beta_mixture_upper, clopper_pearson_lower
 from ironbound.confidence._mixture_solve import fast_lower
-from ironbound.confidence.mixture import DEFAULT_PRIOR
-from ironbound.confidence.mixture import mixture
+from ironbound.confidence.mixture import DEFAULT_PRIOR, mixture
 from ironbound.errors import InputError, InputTypeError
 
 Real = Any  # an mpmath number; mpmath carries no types
