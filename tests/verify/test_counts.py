@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ironbound import confidence
 from ironbound.certificate import Estimate
 from ironbound.errors import InvalidCertificate
-from ironbound.verify.counts import check_estimate, log_mixture, upper_tail
+from ironbound.verify.counts import _falling, check_estimate, log_mixture, upper_tail
 
 COUNTS = [(0, 1), (1, 1), (1, 2), (3, 7), (99, 100), (100, 100), (1, 1000), (100, 200), (9970, 10_000)]
 
@@ -132,3 +132,26 @@ def test_what_is_out_of_range_is_named(change: dict[str, object], says: str) -> 
     wrong = {name: getattr(right, name) for name in right.__dataclass_fields__} | change
     with pytest.raises(InvalidCertificate, match=says):
         check_estimate(Estimate(**wrong), "e")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bits", [128, 192])
+@pytest.mark.parametrize("n", [300, 10_000, 400_000])
+def test_a_tail_of_falling_terms_encloses_the_incomplete_beta_function(n: int, bits: int) -> None:
+    """Summed only until the rest is small: the ball has to hold the rest, on the right side."""
+    summed = 0
+    for share in (0.3, 0.7, 0.95):
+        for below in (0.5, 2.0, 12.0):
+            p = share - below * (share * (1 - share) / n) ** 0.5
+            k = round(share * n)
+            if not (0 < p < 1 and 64 < k <= n - 64):
+                continue
+            with ctx.workprec(bits):
+                found = _falling(k, n, arb(p))
+            with ctx.workprec(bits + 32):
+                exact = arb(p).beta_lower(k, n - k + 1, regularized=True)
+            if found is not None:
+                assert found.contains(exact)
+                assert found.rel_accuracy_bits() >= bits // 2 - 8
+                summed += 1
+    assert summed >= 2
+    assert _falling(n // 2, n, arb(0.9)) is None  # the terms rise first

@@ -16,13 +16,14 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from flint import arb
+from flint import arb, ctx
 
 from ironbound.certificate import Estimate, refuse
 from ironbound.verify.balls import exact, exceeds
 
 # Tails of at most this many terms are summed; longer ones are incomplete beta functions.
 _SHORT = 64
+_MOST_TERMS = 4096
 MOST_DRAWS = 10**12
 
 
@@ -98,7 +99,30 @@ def upper_tail(k: int, n: int, p: arb) -> arb:
         return _terms(k, n, n, p)
     if k <= _SHORT:
         return 1 - _terms(0, k - 1, n, p)
-    return p.beta_lower(k, n - k + 1, regularized=True)
+    summed = _falling(k, n, p)
+    return p.beta_lower(k, n - k + 1, regularized=True) if summed is None else summed
+
+
+def _falling(k: int, n: int, p: arb) -> arb | None:
+    """The tail where its terms fall from the first one on, to half of the current precision; else None.
+
+    The ratio of each term to the one before falls too, so what is left out is less than a geometric series.
+    """
+    odds = p / (1 - p)
+    term = arb.bin_uiui(n, k) * p**k * (1 - p) ** (n - k)
+    total, small = term, arb(2) ** (-ctx.prec // 2)
+    for j in range(k, min(n, k + _MOST_TERMS)):
+        ratio = odds * (n - j) / (j + 1)
+        if not ratio < 1:
+            return None
+        term = term * ratio
+        total += term
+        if (j - k) % 32 == 31:
+            # Later ratios are smaller still: the rest is between 0 and term * ratio / (1 - ratio).
+            rest = term * ratio / (1 - ratio)
+            if rest < small * total:
+                return total + arb(0).union(rest)
+    return None
 
 
 def _terms(first: int, last: int, n: int, p: arb) -> arb:
