@@ -29,7 +29,7 @@ def entry(
     status: Any = "error" if failed else "abstained" if prediction is None else "predicted"
     row = Row(position, str(position), status, label, prediction, label, 0 if failed else 110, 0.5, "", None)
     certificate: Any = None if frontier is None else Certified(prediction, frontier)
-    return Entry(row, certificate)
+    return Entry.of(row, certificate)
 
 
 RUN = (

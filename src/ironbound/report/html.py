@@ -7,14 +7,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from ironbound.certificate import Certificate
 from ironbound.report import tables
 from ironbound.report.plots import curves
 from ironbound.report.reading import Reading
 from ironbound.report.text import budget_text, grid_text, percent, radius_text, share_text
-from ironbound.runs.metrics import Entry
+from ironbound.runs.store import Row
 
-# Enough to see what certificates say; all of them are in results.sqlite.
-SAMPLE = 12
 MOST_ERRORS = 20
 
 
@@ -32,7 +31,7 @@ def page(reading: Reading) -> str:
 
 def _content(reading: Reading) -> dict[str, Any]:
     summary = reading.summary
-    failed = [entry for entry in reading.entries if entry.certificate is None]
+    failed = [entry for entry in reading.entries if not entry.readable]
     return {
         "name": reading.name,
         "description": str(reading.about.get("description", "")),
@@ -57,7 +56,7 @@ def _content(reading: Reading) -> dict[str, Any]:
             theme: _data_uri(curves(reading, "svg", theme), "image/svg+xml") for theme in ("light", "dark")
         },
         "figure_text": _figure_text(reading),
-        "sample": [_certificate(reading, entry) for entry in _sample(reading.entries)],
+        "sample": [_certificate(reading, row, certificate) for row, certificate in reading.sample],
         "failed": [(e.row.input_id, e.row.reason or "unreadable certificate") for e in failed[:MOST_ERRORS]],
         "failed_more": max(0, len(failed) - MOST_ERRORS),
         "config": reading.config_text,
@@ -66,27 +65,17 @@ def _content(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _sample(entries: tuple[Entry, ...]) -> list[Entry]:
-    """Certificates spread evenly over the run, so that the sample favours nobody."""
-    certified = [entry for entry in entries if entry.certificate is not None]
-    if len(certified) <= SAMPLE:
-        return certified
-    return [certified[i * len(certified) // SAMPLE] for i in range(SAMPLE)]
-
-
-def _certificate(reading: Reading, entry: Entry) -> dict[str, Any]:
-    assert entry.certificate is not None  # the caller picked entries with a certificate
-    row = entry.row
+def _certificate(reading: Reading, row: Row, certificate: Certificate) -> dict[str, Any]:
     return {
         "id": row.input_id,
         "text": row.input_text,
-        "prediction": reading.class_name(entry.certificate.prediction),
+        "prediction": reading.class_name(certificate.prediction),
         "label": None if row.label is None else reading.class_name(row.label),
-        "right": row.label is None or row.label == entry.certificate.prediction,
-        "abstains": entry.certificate.prediction is None,
-        "samples": f"{entry.certificate.samples:,}",
-        "statement": entry.certificate.statement,
-        "fingerprint": entry.certificate.fingerprint[:16],
+        "right": row.label is None or row.label == certificate.prediction,
+        "abstains": certificate.prediction is None,
+        "samples": f"{certificate.samples:,}",
+        "statement": certificate.statement,
+        "fingerprint": certificate.fingerprint[:16],
     }
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ironbound.certificate import Certificate
 from ironbound.runs.folder import CONFIG, RESULTS
-from ironbound.runs.metrics import Budget, Entry, Summary, read_entries, summarise
-from ironbound.runs.store import Store
+from ironbound.runs.metrics import Budget, Entry, Summary, read_entries, readable, summarise
+from ironbound.runs.store import Row, Store
+
+# Enough to see what certificates say; all of them are in results.sqlite.
+SAMPLE = 12
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,14 @@ class Attacked:
 
 @dataclass(frozen=True)
 class Reading:
-    """A run folder as a report needs it."""
+    """A run folder as a report needs it; of the certificates themselves a sample only."""
 
     out: Path
     about: Mapping[str, Any]
     identity: Mapping[str, Any]
     sessions: tuple[Mapping[str, Any], ...]
     entries: tuple[Entry, ...]
+    sample: tuple[tuple[Row, Certificate], ...]
     summary: Summary
     attacked: Attacked
     config_text: str
@@ -95,6 +100,7 @@ def read_run(out: Path) -> Reading:
     """
     with Store.open(out / RESULTS) as store:
         entries = read_entries(store.rows())
+        sample = _sample(store, entries)
         about, identity, sessions = store.about, store.identity, tuple(store.sessions())
     try:
         text = (out / CONFIG).read_text(encoding="utf-8")
@@ -102,7 +108,7 @@ def read_run(out: Path) -> Reading:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
         text = "config.toml is missing or unreadable; results.sqlite holds what identifies the run"
     summary = summarise(entries, int(about["requested"]), about.get("radii", ()))
-    return Reading(out, about, identity, sessions, entries, summary, _attacked(entries), text)
+    return Reading(out, about, identity, sessions, entries, sample, summary, _attacked(sample), text)
 
 
 def shown_budgets(summary: Summary) -> tuple[Budget, ...]:
@@ -115,11 +121,21 @@ def shown_budgets(summary: Summary) -> tuple[Budget, ...]:
     return tuple(certifying + beyond)
 
 
-def _attacked(entries: tuple[Entry, ...]) -> Attacked:
+def _sample(store: Store, entries: Sequence[Entry]) -> tuple[tuple[Row, Certificate], ...]:
+    """Certificates spread evenly over the run, so that the sample favours nobody."""
+    places = [entry.row.position for entry in entries if entry.readable]
+    if len(places) > SAMPLE:
+        places = [places[i * len(places) // SAMPLE] for i in range(SAMPLE)]
+    found = (store.row(position) for position in places)
+    pairs = ((row, readable(row)) for row in found if row is not None)
+    return tuple((row, certificate) for row, certificate in pairs if certificate is not None)
+
+
+def _attacked(sample: tuple[tuple[Row, Certificate], ...]) -> Attacked:
     """Read from the first certificate; those of one run differ in nothing here."""
-    evidence = next((e.certificate.evidence for e in entries if e.certificate is not None), None)
-    if evidence is None:
+    if not sample:
         return Attacked((), (), "")
+    evidence = sample[0][1].evidence
     records = {record["channel"]: record for record in getattr(evidence, "channels", ())}
     nouns = {"token_l0": "token", "fields_l0": "field"}
     continuous = tuple(evidence.scales())

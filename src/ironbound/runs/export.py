@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from ironbound.errors import RunError
-from ironbound.runs.folder import write_bytes, write_text
+from ironbound.runs.folder import RESULTS, write_bytes, write_text
 from ironbound.runs.metrics import Budget, Entry, bounded
+from ironbound.runs.store import Store
 
 Format = Literal["jsonl", "csv", "parquet"]
 
@@ -27,8 +29,11 @@ def export(entries: Sequence[Entry], out: Path, kind: Format) -> Path:
     """
     path = out / f"results.{kind}"
     if kind == "jsonl":
-        lines = (json.dumps(_line(entry), allow_nan=False) for entry in entries)
-        write_text(path, "".join(line + "\n" for line in lines))
+        building = path.with_name(f".{path.name}.new")
+        with building.open("w", encoding="utf-8") as stream:
+            for line in _lines(entries, out):
+                stream.write(json.dumps(line, allow_nan=False) + "\n")
+        os.replace(building, path)
         return path
     budgets = sorted(
         {d for e in entries for d in e.frontier}, key=lambda d: d if isinstance(d, tuple) else (d,)
@@ -45,12 +50,15 @@ def export(entries: Sequence[Entry], out: Path, kind: Format) -> Path:
     return path
 
 
-def _line(entry: Entry) -> dict[str, Any]:
-    row = entry.row
-    certificate = (
-        None if entry.certificate is None or row.certificate is None else json.loads(row.certificate)
-    )
-    return {**_plain(entry), "certificate": certificate}
+def _lines(entries: Sequence[Entry], out: Path) -> Iterator[dict[str, Any]]:
+    """Rows with their whole certificates, read from the folder one after another."""
+    if not entries:
+        return
+    with Store.open(out / RESULTS) as store:
+        for entry in entries:
+            row = store.row(entry.row.position) if entry.readable else None
+            text = None if row is None else row.certificate
+            yield {**_plain(entry), "certificate": None if text is None else json.loads(text)}
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

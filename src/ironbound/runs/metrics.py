@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ironbound.certificate import Certificate
@@ -22,17 +22,29 @@ _UNBOUNDED = 1e300
 INTERVAL_ALPHA = 0.025
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One input's row with its certificate read; `certificate` is `None` exactly for an error."""
+    """What figures need of one input. The certificate itself stays in the run folder: there may be many.
+
+    Attributes:
+        row: the row, without the text of its certificate.
+        readable: whether it has a certificate; exactly not for an error.
+        prediction: the certificate's; `None` where it abstains or there is none.
+        frontier: certified radius for each discrete budget; empty for an error.
+    """
 
     row: Row
-    certificate: Certificate | None
+    readable: bool
+    prediction: int | None
+    frontier: Mapping[Budget, float | None]
 
-    @property
-    def frontier(self) -> Mapping[Budget, float | None]:
-        """Certified radius for each discrete budget; empty for an error."""
-        return {} if self.certificate is None else self.certificate.frontier
+    @classmethod
+    def of(cls, row: Row, certificate: Certificate | None) -> Entry:
+        """The entry of a row whose certificate has been read; `None` where there is no readable one."""
+        bare = replace(row, certificate=None)
+        if certificate is None:
+            return cls(bare, False, None, {})
+        return cls(bare, True, certificate.prediction, certificate.frontier)
 
 
 @dataclass(frozen=True)
@@ -136,8 +148,8 @@ class Summary:
 
 
 def read_entries(rows: Iterable[Row]) -> tuple[Entry, ...]:
-    """Read the certificates of rows; a text that is no certificate is an error entry with the reason."""
-    return tuple(_entry(row) for row in rows)
+    """Read the certificates of rows, one after another; a text that is no certificate certifies nothing."""
+    return tuple(Entry.of(row, readable(row)) for row in rows)
 
 
 def summarise(entries: Sequence[Entry], requested: int, radii: Sequence[float] = ()) -> Summary:
@@ -156,7 +168,7 @@ def summarise(entries: Sequence[Entry], requested: int, radii: Sequence[float] =
     }
     grid = _grid([r for r in largest.values() if r is not None], radii)
     good = [entry for entry in counted if _right(entry, bool(labelled))]
-    done = [entry for entry in entries if entry.certificate is not None]
+    done = [entry for entry in entries if entry.readable]
     samples = [entry.row.samples for entry in done]
     seconds = [entry.row.seconds for entry in entries]
     asked = [entry for entry in labelled if entry.row.base_prediction is not None]
@@ -195,20 +207,21 @@ def curve(entries: Sequence[Entry], budget: Budget) -> list[float]:
     return sorted(radius for radius in found if radius is not None)
 
 
-def _entry(row: Row) -> Entry:
+def readable(row: Row) -> Certificate | None:
+    """The certificate of a row, or `None` where there is none that can be read."""
     if row.certificate is None:
-        return Entry(row, None)
+        return None
     try:
-        return Entry(row, Certificate.from_json(row.certificate))
+        return Certificate.from_json(row.certificate)
     except (InvalidCertificate, InputError):
         # What is wrong with it is the business of `ironbound verify`; here it certifies nothing.
-        return Entry(row, None)
+        return None
 
 
 def _right(entry: Entry, labelled: bool) -> bool:
-    if entry.certificate is None or entry.certificate.prediction is None:
+    if entry.prediction is None:
         return False
-    return not labelled or entry.certificate.prediction == entry.row.label
+    return not labelled or entry.prediction == entry.row.label
 
 
 def _reaches(entry: Entry, budget: Budget, radius: float) -> bool:

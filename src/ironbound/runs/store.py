@@ -218,6 +218,13 @@ class Store:
             for values in self._connection.execute(f"SELECT {_COLUMNS} FROM results ORDER BY position"):
                 yield Row(*values)
 
+    def row(self, position: int) -> Row | None:
+        """The row of one input, if there is one."""
+        with damage_reported(self.path):
+            query = f"SELECT {_COLUMNS} FROM results WHERE position = ?"
+            values = self._connection.execute(query, (position,)).fetchone()
+            return None if values is None else Row(*values)
+
     def finished(self) -> set[int]:
         """Positions that hold a certificate; inputs that failed are not among them."""
         with damage_reported(self.path):
