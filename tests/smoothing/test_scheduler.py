@@ -77,7 +77,7 @@ def test_the_order_of_the_inputs_changes_nothing() -> None:
 
 def test_batches_are_full() -> None:
     base = Counting()
-    model = ib.SmoothedClassifier(base, SMOOTHING, num_classes=2, batch_size=256)
+    model = ib.SmoothedClassifier(base, SMOOTHING, num_classes=2, batch_size=256, unrepeatable="ignore")
     same = [{"image": np.full((2, 2), 0.4), "tokens": np.zeros(3, dtype=np.int64)} for _ in range(40)]
     used = sum(c.samples for c in model.certify_many(same, threat=THREAT, **STOPS[1]))
     assert sum(base.sizes) == used
@@ -89,7 +89,7 @@ def test_batches_are_full() -> None:
 
 def test_an_early_stop_asks_for_no_draw_too_many() -> None:
     base = Counting()
-    model = ib.SmoothedClassifier(base, SMOOTHING, num_classes=2, batch_size=4096)
+    model = ib.SmoothedClassifier(base, SMOOTHING, num_classes=2, batch_size=4096, unrepeatable="ignore")
     certificates = list(model.certify_many(inputs(12), threat=THREAT, **STOPS[1]))
     assert sum(base.sizes) == sum(c.samples for c in certificates)
     assert len({c.samples for c in certificates}) > 1

@@ -74,7 +74,9 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], int]] = {
 
 def emitted(name: str, share: float = 0.995, **settings: Any) -> ib.Certificate:
     channels, inputs, threat, classes = CASES[name]
-    model = ib.SmoothedClassifier(sure(share), ib.Smoothing(**channels), num_classes=classes)
+    model = ib.SmoothedClassifier(
+        sure(share), ib.Smoothing(**channels), num_classes=classes, unrepeatable="ignore"
+    )
     return model.certify(inputs, threat=ib.Threat(**threat), n=2000, **settings)
 
 
@@ -116,7 +118,9 @@ def test_a_thousandth_more_is_refused(name: str) -> None:
 
 def test_nine_budgets_of_a_large_vocabulary_are_checked() -> None:
     smoothing = ib.Smoothing(image=ib.Gaussian(0.5), tokens=ib.UniformReplacement(0.25, 32_000))
-    model = ib.SmoothedClassifier(sure(0.9995), smoothing, num_classes=2, threshold=1e-9, positive=0)
+    model = ib.SmoothedClassifier(
+        sure(0.9995), smoothing, num_classes=2, threshold=1e-9, positive=0, unrepeatable="ignore"
+    )
     made = model.certify(
         {"image": IMAGE, "tokens": TEXT}, threat=ib.Threat(image=ib.L2(), tokens=ib.TokenL0(8)), n=10_000
     )

@@ -5,6 +5,7 @@ randomness  which generator draws what; draws: noised copies by number; voting: 
 estimate    counts to bounds; stopping: when to stop counting
 goal        bounds to claims, through the laws; assemble: everything into a verified certificate
 job         the certification of one input; scheduler: many of them through shared batches
+batches     one batch after another, drawn ahead and asked about; repeatable: whether the base repeats itself
 per_budget  one smoothed classifier for each budget of an attack on the end of a text
 classifier  the class that users hold; pilot: choosing its noise on held-out data
 """
@@ -12,6 +13,15 @@ classifier  the class that users hold; pilot: choosing its noise on held-out dat
 from ironbound.smoothing.classifier import SmoothedClassifier
 from ironbound.smoothing.job import Progress
 from ironbound.smoothing.pilot import Pilot, choose_noise
+from ironbound.smoothing.repeatable import Repeatability, UnrepeatableError
 from ironbound.smoothing.statistics import Statistics
 
-__all__ = ["Pilot", "Progress", "SmoothedClassifier", "Statistics", "choose_noise"]
+__all__ = [
+    "Pilot",
+    "Progress",
+    "Repeatability",
+    "SmoothedClassifier",
+    "Statistics",
+    "UnrepeatableError",
+    "choose_noise",
+]

@@ -32,7 +32,7 @@ def labels(
         >>> labels(["cat", "I cannot tell"], 2, 2, ["dog", "cat"])
         array([ 1, -1])
     """
-    array = _numpy(output)
+    array = plain(output)
     if array.shape == (count,):
         return _checked(array, num_classes, class_names)
     if array.shape == (count, num_classes) and array.dtype.kind in "biuf":
@@ -47,7 +47,8 @@ def labels(
     )
 
 
-def _numpy(output: Any) -> NDArray[Any]:
+def plain(output: Any) -> NDArray[Any]:
+    """What a base returned, as a NumPy array; refused where it is ragged."""
     if hasattr(output, "detach"):  # a torch tensor; bfloat16 has no NumPy counterpart
         tensor = output.detach().cpu()
         return np.asarray(tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from ironbound.smoothing.batches import count
 from ironbound.smoothing.draws import Draws
 from ironbound.smoothing.job import Callback, job
 from ironbound.smoothing.predict import decide
+from ironbound.smoothing.repeatable import Repeatability, Unrepeatable, UnrepeatableError, act_on, examine
 from ironbound.smoothing.rules import Rivals, Rules
 from ironbound.smoothing.scheduler import Job, Outcome, alone, together
 from ironbound.smoothing.statistics import Statistics, Stop
@@ -26,6 +28,10 @@ from ironbound.smoothing.voting import Reading, Voters
 from ironbound.threats import Threat
 
 Inputs = Mapping[str, Any]
+
+
+def _halved(size: int) -> None:
+    warnings.warn(f"out of memory: batches now hold {size} draws", RuntimeWarning, stacklevel=2)
 
 
 class SmoothedClassifier:
@@ -46,6 +52,10 @@ class SmoothedClassifier:
             which noise is drawn.
         draw_ahead: whether a second thread draws the noise of the next batch while the base answers one; it
             changes no draw. By default where the process may use several cores and a batch is large enough.
+        unrepeatable: what to do with a base whose answers change when it is asked again, which 32 draws
+            before the first certificate find out (see `examine`): "refuse" it, "warn", or "ignore", which
+            asks nothing. A base that mixes the rows of a batch is refused in either of the first two: no
+            bound would hold.
     Raises:
         InputError, InputTypeError: naming the argument.
 
@@ -70,6 +80,7 @@ class SmoothedClassifier:
         class_names: Sequence[str] | None = None,
         batch_size: int | None = None,
         draw_ahead: bool | None = None,
+        unrepeatable: Unrepeatable = "refuse",
     ) -> None:
         if not isinstance(smoothing, Smoothing):
             raise InputTypeError(f"smoothing must be a Smoothing(name=channel, ..); got {smoothing!r}")
@@ -78,6 +89,10 @@ class SmoothedClassifier:
         self.smoothing = smoothing
         self.rules = Rules.build(num_classes, threshold, positive, rivals, class_names)
         self._voters = Voters(as_base(base), smoothing, self.rules, batch_size, draw_ahead)
+        if unrepeatable not in ("refuse", "warn", "ignore"):
+            raise wrong_value("unrepeatable", unrepeatable, '"refuse", "warn" or "ignore"')
+        self._unrepeatable: Unrepeatable = unrepeatable
+        self._examined = unrepeatable == "ignore"
 
     @property
     def num_classes(self) -> int:
@@ -112,7 +127,8 @@ class SmoothedClassifier:
         statistics = Statistics(alpha, n, n0, stop, seed, target, precision)
         self._check_sample(statistics)
         reading = self._voters.read(inputs)
-        return alone(self._job(reading, threat, statistics, str(input_id), callback), reading, self._voters)
+        work = self._job(reading, threat, statistics, str(input_id), callback)
+        return alone(work, reading, self._voters, halved=_halved)
 
     def certify_many(
         self,
@@ -193,13 +209,15 @@ class SmoothedClassifier:
                     reading = self._voters.read(one)
                     _same_shapes(reading, shapes)
                     opened = self._job(reading, threat, statistics, name, callback)
+                except UnrepeatableError:
+                    raise
                 except InputError as error:
                     refused.append(_of_input(name, error))  # the inputs before this one are finished first
                     return
                 names.append((i, name))
                 yield i, reading, opened
 
-        for place, outcome in together(jobs(), self._voters):
+        for place, outcome in together(jobs(), self._voters, halved=_halved):
             done[place] = outcome
             while names and names[0][0] in done:
                 i, name = names.popleft()
@@ -214,7 +232,7 @@ class SmoothedClassifier:
         threat: Threat,
         statistics: Statistics,
         callback: Callback | None = None,
-        halved: Callable[[int], None] = lambda size: None,
+        halved: Callable[[int], None] = _halved,
     ) -> Iterator[tuple[int, Outcome]]:
         """What becomes of each input, as soon as it is done and in that order: a certificate or an error.
 
@@ -225,11 +243,12 @@ class SmoothedClassifier:
             inputs: pairs (id, inputs). They may differ in shape; those of equal shape share batches.
             threat, statistics: as for `certify`.
             callback: called with a `Progress` after each batch.
-            halved: told the new size when the base has run out of memory and the batch was halved.
+            halved: told the new size when the base has run out of memory and the batch was halved; by default
+                a warning.
         Returns:
             Pairs (number of the input, from 0; outcome).
         Raises:
-            InputError: n is too small for alpha.
+            InputError: n is too small for alpha; UnrepeatableError, one of its kind: the base cannot be used.
 
         Example:
             >>> import ironbound as ib
@@ -247,14 +266,38 @@ class SmoothedClassifier:
                 try:
                     reading = self._voters.read(one)
                     yield place, reading, self._job(reading, threat, statistics, name, callback)
+                except UnrepeatableError:
+                    raise
                 except Exception as error:  # whatever is wrong with one input, the others go on
                     yield place, Outcome(None, error)
 
         return together(jobs(), self._voters, halved=halved)
 
+    def examine(self, inputs: Inputs) -> Repeatability:
+        """Whether the base answers equal draws equally, and each on its own; see `Repeatability`.
+
+        It is asked about 32 noised copies of the input twice, and about some of them in other batches.
+
+        Raises:
+            InputError: the input cannot be used. Whatever the base raises passes through.
+
+        Example:
+            >>> import ironbound as ib
+            >>> noise = ib.Smoothing(x=ib.Gaussian(sigma=0.5))
+            >>> ranked = lambda batch: batch["x"][:, 0] > batch["x"].mean()
+            >>> print(str(SmoothedClassifier(ranked, noise, num_classes=2).examine({"x": [0.0]}))[:31])
+            base mixes the rows of a batch:
+        """
+        reading = self._voters.read(inputs)
+        return examine(self._voters, self.smoothing, reading)
+
     def _job(
         self, reading: Reading, threat: Threat, statistics: Statistics, name: str, callback: Callback | None
     ) -> Job:
+        if not self._examined:
+            found = examine(self._voters, self.smoothing, reading)
+            act_on(found, self._unrepeatable)
+            self._examined = True  # only once nothing was raised: a base that fails is asked again
         make = per_budget.job if per_budget.channels(threat) else job
         return make(self.smoothing, self.rules, reading, threat, statistics, name, callback)
 

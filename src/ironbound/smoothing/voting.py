@@ -13,7 +13,7 @@ from ironbound.channels import Smoothing
 from ironbound.channels.base import Array
 from ironbound.errors import InputTypeError, wrong_value
 from ironbound.models.base import BaseClassifier
-from ironbound.smoothing.answers import labels
+from ironbound.smoothing.answers import labels, plain
 from ironbound.smoothing.rules import Rules
 
 # Without a batch size, a batch holds about this many values, and no more draws than this.
@@ -63,11 +63,21 @@ class Voters:
 
     def ask(self, batch: Mapping[str, Array], reading: Reading) -> NDArray[np.int64]:
         """The base's label for each row of a batch; channels that came as tensors go as tensors."""
+        count = len(next(iter(batch.values())))
+        return labels(self._answer(batch, reading), count, self.rules.num_classes, self.rules.class_names)
+
+    def scores(self, batch: Mapping[str, Array], reading: Reading) -> NDArray[Any]:
+        """The base's scores (B, C) where it returns scores, else its labels (B,)."""
+        answer = self._answer(batch, reading)
+        count = len(next(iter(batch.values())))
+        named = labels(answer, count, self.rules.num_classes, self.rules.class_names)
+        return plain(answer) if len(np.shape(answer)) == 2 else named
+
+    def _answer(self, batch: Mapping[str, Array], reading: Reading) -> Any:
         given: dict[str, Any] = dict(batch)
         for name, tensor in reading.tensors.items():
             given[name] = _like(tensor, batch[name])
-        count = len(next(iter(batch.values())))
-        return labels(self.base(given), count, self.rules.num_classes, self.rules.class_names)
+        return self.base(given)
 
     def batch_of(self, reading: Reading) -> int:
         """Draws per call of the base: the user's number, or as many as fit a fixed number of values."""
