@@ -30,6 +30,8 @@ LAYER = {
     "latent": 7.5,
     # Attacks need the methods (to attack smoothed and Lipschitz classifiers); runs may report attacks.
     "attacks": 8,
+    # Training needs the networks to be trained (lipschitz), and their data.
+    "training": 8,
     "runs": 9,
     "report": 10,
     # Experiments repeat published tables with everything below; only the command line is above them.

@@ -64,6 +64,9 @@ class HyCASConfig:
         pool: "flatten" in front of the head, or "sum" over all pixels by the root of their number, as a
             ResNet pools. Rotations spread the signal over signs that a sum cancels: with "sum" the tiny and
             small presets learned next to nothing in tests where "flatten" reached 0.9.
+        fold: side of the squares of pixels that are folded into channels in front of the stem, an isometry
+            that makes everything behind it cheaper; it must divide height and width.
+        injection: whether there is any RANI; without it and without projections the network is not random.
 
     Example:
         >>> config = HyCASConfig.preset("resnet18", (3, 32, 32), 10)
@@ -84,6 +87,8 @@ class HyCASConfig:
     method: Method = "aol"
     projection_group: int = 4
     pool: Pool = "flatten"
+    fold: int = 1
+    injection: bool = True
 
     def __post_init__(self) -> None:
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
@@ -101,6 +106,8 @@ class HyCASConfig:
         if self.pool not in ("sum", "flatten"):
             raise wrong_value("pool", self.pool, '"sum" or "flatten"')
         check_draws(self.draws)
+        if self.fold < 1 or self.input_shape[1] % self.fold or self.input_shape[2] % self.fold:
+            raise wrong_value("fold", self.fold, f"a divisor of {self.input_shape[1:]}, 1 for none")
         if self.streams is not None and len(self.streams) != len(self.blocks):
             raise wrong_value("streams", self.streams, f"one tuple for each of the {len(self.blocks)} stages")
         for stage in range(len(self.blocks)):
@@ -121,9 +128,15 @@ class HyCASConfig:
         return HyCASConfig(input_shape, classes, **chosen)
 
     @property
+    def folded_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) in front of the stem."""
+        channels, height, width = self.input_shape
+        return channels * self.fold**2, height // self.fold, width // self.fold
+
+    @property
     def feature_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) behind the last stage."""
-        _, height, width = self.input_shape
+        _, height, width = self.folded_shape
         for _ in self.blocks[1:]:
             height, width = (height + 1) // 2, (width + 1) // 2
         return self.width * 2 ** (len(self.blocks) - 1), height, width
@@ -231,8 +244,10 @@ class _Builder:
     generator: torch.Generator | None
 
     def features(self) -> nn.Sequential:
-        channels, height, width = self.config.input_shape
+        channels, height, width = self.config.folded_shape
         layers: OrderedDict[str, nn.Module] = OrderedDict()
+        if self.config.fold > 1:
+            layers["fold"] = nn.PixelUnshuffle(self.config.fold)
         layers["stem"] = self.convolution(channels, self.config.width)
         layers["stem_sort"] = GroupSort(2)
         now = self.config.width
@@ -269,23 +284,21 @@ class _Builder:
         parts = {name: makers[name](channels) for name in streams}
         gate = StreamGate(len(parts), channels if self.config.gate == "channel" else None)
         joined = Streams(parts, gate)
-        if not self.config.gate_noise:
+        if not (self.config.gate_noise and self.config.injection):
             return joined
         return nn.Sequential(OrderedDict(streams=joined, noise=self.injection(channels)))
 
     def spectral(self, channels: int) -> nn.Sequential:
-        return nn.Sequential(
-            OrderedDict(conv=self.convolution(channels, channels), noise=self.injection(channels))
-        )
+        return self.noised(OrderedDict(conv=self.convolution(channels, channels)), channels)
 
     def frequency(self, channels: int) -> nn.Sequential:
-        return nn.Sequential(
+        return self.noised(
             OrderedDict(
                 low_pass=LowPassDCT(channels),
                 mix=OrthogonalMix(channels, generator=self.generator),
                 conv=self.convolution(channels, channels),
-                noise=self.injection(channels),
-            )
+            ),
+            channels,
         )
 
     def projection(self, channels: int) -> nn.Sequential:
@@ -296,13 +309,14 @@ class _Builder:
             noise=self.noise,
             draws=self.config.draws,
         )
-        return nn.Sequential(
-            OrderedDict(
-                mix=OrthogonalMix(channels, generator=self.generator),
-                project=random,
-                noise=self.injection(channels),
-            )
-        )
+        mix = OrthogonalMix(channels, generator=self.generator)
+        return self.noised(OrderedDict(mix=mix, project=random), channels)
+
+    def noised(self, layers: OrderedDict[str, nn.Module], channels: int) -> nn.Sequential:
+        """A stream, and its injection behind it where there is any."""
+        if self.config.injection:
+            layers["noise"] = self.injection(channels)
+        return nn.Sequential(layers)
 
     def convolution(self, inputs: int, outputs: int) -> SpectralConv2d:
         return SpectralConv2d(inputs, outputs, 3, method=self.config.method, generator=self.generator)

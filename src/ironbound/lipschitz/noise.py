@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, cast
@@ -44,6 +45,7 @@ class Noise:
         self._seed = _checked(seed)
         self._sites = 0
         self._frozen: int | None = None
+        self._supply: _Supply | None = None
         self._streams: dict[tuple[int, str], torch.Generator] = {}
 
     def register(self) -> int:
@@ -53,6 +55,8 @@ class Noise:
 
     def normal(self, site: int, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Independent N(0, 1) entries for the layer `site`, with the dtype and device of `like`."""
+        if self._supply is not None:
+            return self._supply.take(shape, like)
         generator = self._stream(site, like.device)
         return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
 
@@ -72,6 +76,31 @@ class Noise:
             yield
         finally:
             self._frozen = before
+
+    @contextmanager
+    def supplied(self, values: Tensor) -> Iterator[None]:
+        """While open, one forward pass takes its numbers from `values`, shape (rows, numbers per row).
+
+        Each row of the batch uses its own row of numbers, in the order in which the layers ask; so whoever
+        draws `values` decides the internal draws, by whatever address.
+
+        Raises:
+            InputError: on leaving, numbers are left over; in the pass, there are too few of them.
+
+        Example:
+            >>> noise = Noise(0)
+            >>> layer = noise.register()
+            >>> with noise.supplied(torch.tensor([[1.0, 2.0], [3.0, 4.0]])):
+            ...     noise.normal(layer, (2, 2), torch.zeros(1))
+            tensor([[1., 2.],
+                    [3., 4.]])
+        """
+        before, self._supply = self._supply, _Supply(values)
+        try:
+            yield
+            self._supply.finish()
+        finally:
+            self._supply = before
 
     def state(self) -> State:
         """All that is needed to go on later as if nothing had happened (checkpoints)."""
@@ -110,6 +139,31 @@ class Noise:
         if key not in self._streams:
             self._streams[key] = torch.Generator(device=device).manual_seed(_key("stream", self._seed, site))
         return self._streams[key]
+
+
+class _Supply:
+    """Numbers given for one forward pass, handed out column by column."""
+
+    def __init__(self, values: Tensor) -> None:
+        if values.ndim != 2:
+            raise wrong_value("values", tuple(values.shape), "of shape (rows, numbers per row)")
+        self._values = values
+        self._used = 0
+
+    def take(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        rows, columns = self._values.shape
+        wanted, rest = divmod(math.prod(shape), max(rows, 1))
+        if rest or self._used + wanted > columns:
+            raise wrong_value(
+                "values", (rows, columns), f"enough for one draw a row; {shape} asked after {self._used}"
+            )
+        part = self._values[:, self._used : self._used + wanted]
+        self._used += wanted
+        return part.to(device=like.device, dtype=like.dtype).reshape(shape)
+
+    def finish(self) -> None:
+        if self._used != self._values.shape[1]:
+            raise wrong_value("values", self._values.shape[1], f"as many numbers a row as used, {self._used}")
 
 
 def rows(draws: Draws, batch: int) -> int:

@@ -1,0 +1,100 @@
+"""Losses: cross-entropy under noise, auxiliary losses of single streams, adversarial training, TRADES."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ironbound.lipschitz import HyCASNet, Streams
+from ironbound.lipschitz.hycas import Stream
+from ironbound.training.recipe import Recipe
+
+
+class StreamWeights(nn.Module):
+    """Learned weights of the auxiliary losses: exp(-s) loss + s for each stream.
+
+    Source: Kendall et al. 2018 (arXiv 1705.07115).
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.names = names
+        self.log_variance = nn.Parameter(torch.zeros(len(names)))
+
+    def forward(self, place: int, loss: Tensor) -> Tensor:
+        s = self.log_variance[place]
+        return torch.exp(-s) * loss + s
+
+
+def stream_names(net: nn.Module) -> tuple[str, ...]:
+    """Streams that occur anywhere in a network, in a fixed order; empty for one without."""
+    found = {name for part in net.modules() if isinstance(part, Streams) for name in part.streams}
+    return tuple(sorted(found)) if len(found) > 1 else ()
+
+
+def loss_of(
+    net: nn.Module, weights: StreamWeights, x: Tensor, y: Tensor, recipe: Recipe, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Loss and logits of one batch x (B, C, H, W) in [0, 1], y (B,); random numbers come from `generator`."""
+    noise = recipe.sigma * torch.randn(x.shape, generator=generator).to(x.device)
+    attacked = x + noise
+    if recipe.method != "noise":
+        shift = worst_shift(net, attacked, y, recipe, generator)
+        attacked = attacked + shift
+    if recipe.method == "trades":
+        clean = recipe.temperature * net(x + noise)
+        other = functional.log_softmax(recipe.temperature * net(attacked), dim=1)
+        apart = functional.kl_div(
+            other, functional.log_softmax(clean, 1), reduction="batchmean", log_target=True
+        )
+        return functional.cross_entropy(clean, y) + recipe.beta * apart, clean
+    logits = recipe.temperature * net(attacked)
+    loss = functional.cross_entropy(logits, y)
+    if weights.names and recipe.auxiliary > 0.0:
+        place = int(torch.randint(len(weights.names), (1,), generator=generator))
+        with cast(HyCASNet, net).only(cast(Stream, weights.names[place])):
+            alone = functional.cross_entropy(recipe.temperature * net(attacked), y)
+        loss = loss + recipe.auxiliary * weights(place, alone)
+    return loss, logits
+
+
+def worst_shift(net: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """A shift within the recipe's ball that raises the loss: projected gradient ascent from a random start.
+
+    Internal draws are fresh in every step, so the ascent follows their expectation.
+    """
+    training = net.training
+    net.eval()
+    step = 2.5 * recipe.eps / recipe.attack_steps
+    start = (2 * torch.rand(x.shape, generator=generator) - 1).to(x.device) * recipe.eps
+    shift = _inside(start, recipe)
+    clean = None
+    if recipe.method == "trades":
+        with torch.no_grad():
+            clean = functional.softmax(recipe.temperature * net(x), dim=1)
+    for _ in range(recipe.attack_steps):
+        shift = shift.detach().requires_grad_(True)
+        logits = recipe.temperature * net(x + shift)
+        if clean is None:
+            loss = functional.cross_entropy(logits, y)
+        else:
+            loss = functional.kl_div(functional.log_softmax(logits, 1), clean, reduction="batchmean")
+        (slope,) = torch.autograd.grad(loss, shift)
+        if recipe.norm == "linf":
+            shift = shift + step * slope.sign()
+        else:
+            size = slope.flatten(1).norm(dim=1).clamp_min(1e-12).reshape(-1, 1, 1, 1)
+            shift = shift + step * slope / size
+        shift = _inside(shift.detach(), recipe)
+    net.train(training)
+    return shift.detach()
+
+
+def _inside(shift: Tensor, recipe: Recipe) -> Tensor:
+    if recipe.norm == "linf":
+        return shift.clamp(-recipe.eps, recipe.eps)
+    size = shift.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1)
+    return shift * (recipe.eps / size.clamp_min(recipe.eps))

@@ -1,0 +1,230 @@
+"""Training: decided by its recipe, resumed bit for bit, and able to learn with every loss."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ironbound.errors import ConfigError, InputError, RunError
+from ironbound.lipschitz import HyCASNet, bound
+from ironbound.training import PRESETS, Recipe, load_network, preset, read_recipe, train
+from ironbound.training import checkpoint as checkpoints
+from ironbound.training.data import Pictures
+from ironbound.training.log import Log
+from ironbound.training.losses import StreamWeights, loss_of, stream_names, worst_shift
+from ironbound.training.networks import build
+
+TINY = Recipe(name="tiny", width=8, blocks=(1,), fold=4, sigma=0.1, steps=12, batch=16, rate=1e-2)
+
+
+def bars(seed: int = 0, count: int = 96) -> Pictures:
+    """Bright upper halves against bright lower halves."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.arange(count) % 2
+    x = 0.3 * torch.rand(count, 1, 28, 28, generator=generator)
+    x[y == 0, :, :14] += 0.6
+    x[y == 1, :, 14:] += 0.6
+    return Pictures(x, y, x[:32], y[:32])
+
+
+def weights(net: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in net.state_dict().items()}
+
+
+def equal(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_at(fraction: float) -> Any:
+    def hear(stage: str, done: float) -> None:
+        if done >= fraction:
+            raise Stopped
+
+    return hear
+
+
+@pytest.mark.parametrize("changes", [{}, {"network": "plain", "auxiliary": 0.0}, {"mode": "residual"}])
+def test_an_interrupted_training_ends_with_the_same_weights(changes: dict[str, Any], tmp_path: Path) -> None:
+    recipe = TINY.changed(**changes)
+    whole = weights(train(recipe, bars()))
+    with pytest.raises(Stopped):
+        train(recipe, bars(), tmp_path, save_every=5, progress=stop_at(0.6))
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 5
+    resumed = train(recipe, bars(), tmp_path, save_every=5)
+    assert equal(weights(resumed), whole)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 13))
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+    other = weights(train(recipe.changed(seed=1), bars()))
+    assert not equal(other, whole)
+
+
+def test_a_training_that_is_killed_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
+        "from test_training_module import TINY, bars, train\n"
+        "train(TINY.changed(steps=400), bars(), Path(sys.argv[1]), save_every=1)\n"
+    )
+    (tmp_path / "test_training_module.py").write_text(Path(__file__).read_text(encoding="utf-8"))
+    folder = tmp_path / "run"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(folder), str(tmp_path)],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    limit = time.monotonic() + 60
+    while not (folder / "checkpoint.pt").exists() and time.monotonic() < limit:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    found = checkpoints.load(folder / "checkpoint.pt", TINY.changed(steps=400).record())
+    assert found is not None
+    reached = int(found["step"])
+    assert 1 <= reached < 400
+    # The weights at the step reached are those of an undisturbed training at that step.
+    undisturbed = tmp_path / "undisturbed"
+    with pytest.raises(Stopped):
+        train(
+            TINY.changed(steps=400), bars(), undisturbed, save_every=reached, progress=stop_at(reached / 400)
+        )
+    state = torch.load(undisturbed / "checkpoint.pt", weights_only=True)
+    assert state["step"] == reached
+    assert equal(state["network"], found["network"])
+    assert torch.equal(state["generator"], found["generator"])
+
+
+def test_metrics_beyond_the_checkpoint_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "loss": 1}\n{"step": 2, "loss": 1}\n{"step": 3, "lo')
+    assert [line["step"] for line in Log(path, 1).lines] == [1]
+    assert path.read_text() == '{"step": 1, "loss": 1}\n'
+
+
+def test_the_folder_of_another_recipe_is_refused_with_the_difference(tmp_path: Path) -> None:
+    train(TINY.changed(steps=1), bars(), tmp_path)
+    with pytest.raises(RunError, match=r"sigma = 0\.1, now 0\.2"):
+        train(TINY.changed(steps=1, sigma=0.2), bars(), tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(b"torn")
+    with pytest.raises(RunError, match="no checkpoint that can be read"):
+        train(TINY.changed(steps=1), bars(), tmp_path)
+
+
+def test_weights_are_read_back_with_their_recipe(tmp_path: Path) -> None:
+    net = train(TINY.changed(steps=2), bars(), tmp_path)
+    again, recipe = load_network(tmp_path)
+    assert recipe == TINY.changed(steps=2)
+    assert equal(weights(again), weights(net))
+    assert isinstance(again, HyCASNet)
+    assert again.config.draws == "sample"
+    (tmp_path / "weights.safetensors").write_bytes(b"no")
+    with pytest.raises(InputError, match="weights must be a safetensors file"):
+        load_network(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"steps": 40},
+        {"steps": 40, "network": "plain", "temperature": 1.0, "auxiliary": 0.0, "rate": 3e-3},
+        {"steps": 25, "network": "plain", "temperature": 1.0, "method": "adversarial", "attack_steps": 2},
+        {
+            "steps": 25,
+            "network": "plain",
+            "temperature": 1.0,
+            "method": "trades",
+            "attack_steps": 2,
+            "beta": 1.0,
+        },
+    ],
+)
+def test_every_loss_learns(changes: dict[str, Any]) -> None:
+    net = train(TINY.changed(**changes), bars())
+    data = bars(seed=5)
+    with torch.no_grad():
+        right = (net(data.x).argmax(1) == data.y).float().mean()
+    assert float(right) > 0.9
+    if isinstance(net, HyCASNet):
+        assert bound(net, (1, 28, 28)).value <= 2.0
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("method", ["adversarial", "trades"])
+def test_the_inner_attack_stays_in_its_ball_and_raises_the_loss(method: str, norm: str) -> None:
+    eps = {"linf": 0.05, "l2": 0.7}[norm]
+    recipe = TINY.changed(network="plain", temperature=1.0, method=method, norm=norm, eps=eps, attack_steps=5)
+    net, data = train(recipe.changed(method="noise", steps=20), bars()), bars(seed=2)
+    shift = worst_shift(net, data.x, data.y, recipe, torch.Generator().manual_seed(0))
+    size = shift.abs().amax() if norm == "linf" else shift.flatten(1).norm(dim=1).max()
+    assert 0.9 * eps < float(size) <= eps * (1 + 1e-5)
+    with torch.no_grad():
+        losses = [torch.nn.functional.cross_entropy(net(x), data.y) for x in (data.x, data.x + shift)]
+    assert float(losses[1]) > float(losses[0])
+    assert not net.training
+
+
+def test_auxiliary_losses_train_the_weights_of_the_streams() -> None:
+    net = build(TINY, draws="batch")
+    names = stream_names(net)
+    assert names == ("frequency", "projection", "spectral")
+    extra = StreamWeights(names)
+    data, generator = bars(), torch.Generator().manual_seed(0)
+    loss, _ = loss_of(net, extra, data.x[:8], data.y[:8], TINY, generator)
+    loss.backward()
+    assert extra.log_variance.grad is not None
+    assert int((extra.log_variance.grad != 0).sum()) == 1
+    assert stream_names(build(TINY.changed(streams="spectral"))) == ()
+    assert stream_names(build(TINY.changed(network="plain"))) == ()
+
+
+def test_balanced_batches_show_every_class_equally_often() -> None:
+    y = torch.tensor([0] * 90 + [1] * 10)
+    data = Pictures(torch.zeros(100, 1, 1, 1), y, torch.zeros(0), y[:0])
+    draws = [data.sampler(b)(4000, torch.Generator().manual_seed(0))[1].float().mean() for b in (False, True)]
+    assert 0.05 < float(draws[0]) < 0.15
+    assert 0.45 < float(draws[1]) < 0.55
+
+
+def test_recipes_are_read_and_refused_by_name(tmp_path: Path) -> None:
+    assert all(recipe.name == name for name, recipe in PRESETS.items())
+    file = tmp_path / "mine.toml"
+    file.write_text('preset = "mnist-hycas-small"\nsigma = 0.25\nblocks = [1]\n')
+    recipe = read_recipe(str(file))
+    assert (recipe.name, recipe.data, recipe.sigma, recipe.blocks) == ("mine", "mnist", 0.25, (1,))
+    assert Recipe(name="").changed(**recipe.record()) == recipe
+    with pytest.raises(ConfigError, match="did you mean 'pneumonia-hycas-small'"):
+        preset("pneumonia-hycas-smal")
+    for text, named in [
+        ("sigmaa = 1.0", "did you mean 'sigma'"),
+        ('method = "fgsm"', "method must be one of"),
+        ("steps = 0", "steps must be a whole number"),
+        ("sigma = -1.0", "sigma must be 0 or more"),
+        ('streams = "temporal"', "streams must be"),
+        ("steps =", "is not TOML"),
+    ]:
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=named):
+            read_recipe(str(file))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_recipe(str(tmp_path / "absent.toml"))
+
+
+def test_a_loss_that_is_not_finite_stops_the_training() -> None:
+    data = bars()
+    data.x[:] = float("nan")
+    with pytest.raises(InputError, match="the loss is nan"):
+        train(TINY, data)
