@@ -111,7 +111,8 @@ def _shown(value: object) -> str:
 
 
 def _refuse_other_run(out: Path, results: Path, identity: Mapping[str, Any]) -> None:
-    with Store.open(results) as store:
+    # Before anything is changed the file is opened once more, thoroughly.
+    with Store.open(results, thorough=False) as store:
         found = differences(store.identity, identity)
     if found:
         lines = "\n  ".join(found)

@@ -106,12 +106,13 @@ class Store:
         return cls.open(path, writer=True)
 
     @classmethod
-    def open(cls, path: Path, *, writer: bool = False) -> Store:
+    def open(cls, path: Path, *, writer: bool = False, thorough: bool = True) -> Store:
         """Open and check an existing file; a damaged one is reported, and left as it is.
 
         Args:
             path: the file.
             writer: rows will be added; the write-ahead log is there until this store is closed.
+            thorough: read the whole file to find damage; else damage is met where it is read.
         Raises:
             RunError: no such file, damaged, or written by another version of the format.
         """
@@ -124,9 +125,10 @@ class Store:
             uri = path.resolve().as_uri() + "?mode=rw"
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
             try:
-                found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-                if found != "ok":
-                    raise sqlite3.DatabaseError(str(found).splitlines()[-1])
+                if thorough:
+                    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+                    if found != "ok":
+                        raise sqlite3.DatabaseError(str(found).splitlines()[-1])
                 version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
                 if version is None:
                     raise sqlite3.DatabaseError("the table meta names no schema version")
