@@ -322,7 +322,7 @@ def test_another_kind_joins_without_touching_this_one() -> None:
     assert again.frontier[0] == pytest.approx(2.0)
     with pytest.raises(InvalidCertificate, match="half"):
         Certificate.build(**figures, claims=(Claim((), 2.5),), evidence=Halves(4.0)).verify()
-    with pytest.raises(InvalidCertificate, match="a name in evidence must be one of channels"):
+    with pytest.raises(InvalidCertificate, match="a name in evidence must be one of calibration, channels"):
         verify.verify(replace(made, method="smoothing"))
     with pytest.raises(ValueError, match="already has a checker"):
         verify.register("halves", verify.Checker(lambda made: None, lambda made, index: None))

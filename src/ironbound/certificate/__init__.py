@@ -1,5 +1,6 @@
 """Certificates: frozen, finite, exact in JSON, and one sentence long. `ironbound.verify` re-checks them."""
 
+from ironbound.certificate.calibration import Calibration, noise_alone
 from ironbound.certificate.channels import (
     AnisotropicNoise,
     CategoricalNoise,
@@ -23,6 +24,7 @@ from ironbound.certificate.smoothing import Estimate, SmoothingEvidence
 
 __all__ = [
     "AnisotropicNoise",
+    "Calibration",
     "CategoricalNoise",
     "Certificate",
     "ChannelRecord",
@@ -41,6 +43,7 @@ __all__ = [
     "SynonymNoise",
     "channel_record",
     "evidence_type",
+    "noise_alone",
     "refuse",
     "register",
 ]

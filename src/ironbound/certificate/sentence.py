@@ -26,7 +26,21 @@ def smoothing_sentence(certificate: Certificate, evidence: SmoothingEvidence) ->
     return (
         f"Except with probability at most {certificate.alpha!r} over the {certificate.samples:,} noise "
         f"draws, the smoothed classifier's probability of {name} at input {certificate.input_id!r} stays "
-        f"above {above} against every attacker who {attacks}{_frontier(certificate, evidence)}."
+        f"above {above} against every attacker who {attacks}{_frontier(certificate, evidence)}"
+        f"{_calibrated(evidence)}."
+    )
+
+
+def _calibrated(evidence: SmoothingEvidence) -> str:
+    found = evidence.calibration
+    if found is None:
+        return ""
+    whose = f"the {found.inputs:,} benign inputs of its calibration"
+    if found.scope == "population":
+        whose = f"the population that {found.inputs:,} benign inputs were drawn from"
+    return (
+        f"; the filter's threshold {found.tau!r} is at least the mean rate at which noisy draws of {whose} "
+        "are flagged"
     )
 
 

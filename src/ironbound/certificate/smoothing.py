@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from ironbound.certificate.calibration import Calibration
 from ironbound.certificate.channels import ChannelRecord, GaussianNoise, channel_record
+from ironbound.certificate.codec import decode_fields, encode_fields, object_of
 from ironbound.certificate.kinds import Evidence, register
 from ironbound.certificate.sentence import smoothing_sentence
 
@@ -58,6 +60,8 @@ class SmoothingEvidence(Evidence):
         estimates: the prediction's lower bound, then, in the rivals form, an upper bound for each rival.
         stop, stop_reason: the stopping rule and how it was reached.
         seed, noise_scheme: what the draws can be repeated from.
+        calibration: where `tau` comes from, if it was calibrated on benign inputs; its error probability is
+            part of `Certificate.alpha`. Absent from the JSON text where there is none.
     """
 
     method: ClassVar[str] = "smoothing"
@@ -73,9 +77,26 @@ class SmoothingEvidence(Evidence):
     stop_reason: str
     seed: int
     noise_scheme: str
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(channel_record(record) for record in self.channels))
+
+    def to_plain(self) -> dict[str, Any]:
+        """The form in JSON; records without a calibration are what they were before there was any."""
+        plain = encode_fields(self)
+        if self.calibration is None:
+            del plain["calibration"]
+        return plain
+
+    @classmethod
+    def from_plain(cls, data: Any, where: str) -> SmoothingEvidence:
+        """Inverse of `to_plain`.
+
+        Raises:
+            InvalidCertificate: unknown or missing names, wrong types.
+        """
+        return cls(**decode_fields(cls, {"calibration": None, **object_of(data, where)}, where))
 
     def channel_names(self) -> tuple[str, ...]:
         """Names of all channels, sorted."""
@@ -95,8 +116,11 @@ class SmoothingEvidence(Evidence):
         return {record.channel: int(record.get("max_d") or 0) for record in attacked}
 
     def ledger(self) -> dict[str, float]:
-        """One entry for each confidence bound."""
-        return {f"{e.side} bound on class {e.label}": e.alpha for e in self.estimates}
+        """One entry for each confidence bound, and one for a calibrated threshold."""
+        bounds = {f"{e.side} bound on class {e.label}": e.alpha for e in self.estimates}
+        if self.calibration is None:
+            return bounds
+        return {**bounds, "calibrated threshold": self.calibration.alpha}
 
     def sentence(self, certificate: Certificate) -> str:
         """See `Certificate.statement`."""

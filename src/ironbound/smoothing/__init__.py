@@ -6,10 +6,12 @@ estimate    counts to bounds; stopping: when to stop counting
 goal        bounds to claims, through the laws; assemble: everything into a verified certificate
 job         the certification of one input; scheduler: many of them through shared batches
 batches     one batch after another, drawn ahead and asked about; repeatable: whether the base repeats itself
+calibrate   a filter's threshold from benign inputs
 per_budget  one smoothed classifier for each budget of an attack on the end of a text
 classifier  the class that users hold; pilot: choosing its noise on held-out data
 """
 
+from ironbound.smoothing.calibrate import calibrate, draws_needed
 from ironbound.smoothing.classifier import SmoothedClassifier
 from ironbound.smoothing.job import Progress
 from ironbound.smoothing.pilot import Pilot, choose_noise
@@ -23,5 +25,7 @@ __all__ = [
     "SmoothedClassifier",
     "Statistics",
     "UnrepeatableError",
+    "calibrate",
     "choose_noise",
+    "draws_needed",
 ]

@@ -72,6 +72,7 @@ def assemble(
             stop_reason=stop_reason,
             seed=statistics.seed,
             noise_scheme=SCHEME,
+            calibration=rules.calibration,
         ),
     )
     certificate.verify()

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ironbound.certificate import Certificate
+from ironbound.certificate import Calibration, Certificate
 from ironbound.channels import Smoothing
 from ironbound.errors import InputError, InputTypeError, wrong_value
 from ironbound.models.base import as_base
 from ironbound.smoothing import estimate, per_budget
 from ironbound.smoothing.batches import count
+from ironbound.smoothing.calibrated import check_noise
 from ironbound.smoothing.draws import Draws
 from ironbound.smoothing.job import Callback, job
 from ironbound.smoothing.predict import decide
@@ -52,6 +53,9 @@ class SmoothedClassifier:
             which noise is drawn.
         draw_ahead: whether a second thread draws the noise of the next batch while the base answers one; it
             changes no draw. By default where the process may use several cores and a batch is large enough.
+        calibration: where the threshold comes from (see `ironbound.smoothing.calibrate`); it brings threshold
+            and positive class, and its error probability is a part of every certificate's alpha. Certificates
+            are refused under other noise than it was made with.
         unrepeatable: what to do with a base whose answers change when it is asked again, which 32 draws
             before the first certificate find out (see `examine`): "refuse" it, "warn", or "ignore", which
             asks nothing. A base that mixes the rows of a batch is refused in either of the first two: no
@@ -80,6 +84,7 @@ class SmoothedClassifier:
         class_names: Sequence[str] | None = None,
         batch_size: int | None = None,
         draw_ahead: bool | None = None,
+        calibration: Calibration | None = None,
         unrepeatable: Unrepeatable = "refuse",
     ) -> None:
         if not isinstance(smoothing, Smoothing):
@@ -87,7 +92,7 @@ class SmoothedClassifier:
         if not smoothing:
             raise wrong_value("smoothing", smoothing, "noise on at least one channel")
         self.smoothing = smoothing
-        self.rules = Rules.build(num_classes, threshold, positive, rivals, class_names)
+        self.rules = Rules.build(num_classes, threshold, positive, rivals, class_names, calibration)
         self._voters = Voters(as_base(base), smoothing, self.rules, batch_size, draw_ahead)
         if unrepeatable not in ("refuse", "warn", "ignore"):
             raise wrong_value("unrepeatable", unrepeatable, '"refuse", "warn" or "ignore"')
@@ -298,14 +303,13 @@ class SmoothedClassifier:
             found = examine(self._voters, self.smoothing, reading)
             act_on(found, self._unrepeatable)
             self._examined = True  # only once nothing was raised: a base that fails is asked again
+        check_noise(self.rules.calibration, self.smoothing, reading, threat)
         make = per_budget.job if per_budget.channels(threat) else job
         return make(self.smoothing, self.rules, reading, threat, statistics, name, callback)
 
     def _check_sample(self, statistics: Statistics) -> None:
-        threshold = self.rules.least_threshold()
-        estimate.check_attainable(
-            statistics.n, statistics.alpha, statistics.stop, self.num_classes, threshold
-        )
+        threshold, share = self.rules.least_threshold(), self.rules.share(statistics.alpha)
+        estimate.check_attainable(statistics.n, share, statistics.stop, self.num_classes, threshold)
 
 
 def _named(place: int, item: Inputs | tuple[str, Inputs]) -> tuple[str, Inputs]:

@@ -54,6 +54,7 @@ def job(
         InputError: at once, where the threat or a target does not fit the input.
     """
     attack = Attack.build(smoothing, reading.values, threat)
+    share = rules.share(statistics.alpha)
     targets = tuple(
         Target.build(smoothing, reading.values, threat, amounts) for amounts in statistics.targets
     )
@@ -79,10 +80,10 @@ def job(
         drawn, reason = statistics.n, "n_max"
         if statistics.stop == "fixed":
             counts = yield need("estimation", 0, drawn)
-            estimates = estimate.from_counts(label, counts, drawn, statistics.alpha, threshold)
+            estimates = estimate.from_counts(label, counts, drawn, share, threshold)
         else:
             rule = _rule(attack, targets, statistics, rules, threshold)
-            running = estimate.Running(label, rules.num_classes, statistics.alpha, threshold)
+            running = estimate.Running(label, rules.num_classes, share, threshold)
             drawn = 0
             for look in looks(statistics.n):
                 counts = yield need("estimation", drawn, look)
@@ -117,5 +118,6 @@ def _rule(
 ) -> Rule:
     if statistics.stop == "precision":
         return Precise(attack, statistics.tolerance)
-    best = estimate.unanimous(statistics.n, statistics.alpha, statistics.stop, rules.num_classes, threshold)
+    share = rules.share(statistics.alpha)
+    best = estimate.unanimous(statistics.n, share, statistics.stop, rules.num_classes, threshold)
     return Decided(targets, best)

@@ -48,6 +48,11 @@ def job(
         InputError: two channels ask for it, the noise has a place of its own, or n is too small for a share.
     """
     channel, budget = _asked(smoothing, threat)
+    if rules.calibration is not None:
+        raise InputError(
+            f"per-budget sampling on {channel!r} has a classifier for each budget, and the threshold was "
+            'calibrated for one; use sampling="shared"'
+        )
     share = estimate.share_of(statistics.alpha, budget.max_d)
     estimate.check_attainable(
         statistics.n, share, statistics.stop, rules.num_classes, rules.least_threshold()

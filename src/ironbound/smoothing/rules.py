@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ironbound import confidence
+from ironbound.certificate import Calibration
 from ironbound.errors import InputError, wrong_value
 from ironbound.smoothing.goal import complement_up
 
@@ -30,6 +32,7 @@ class Rules:
     threshold: float | None
     positive: int | None
     class_names: tuple[str, ...] | None
+    calibration: Calibration | None = None
 
     @staticmethod
     def build(
@@ -38,6 +41,7 @@ class Rules:
         positive: int,
         rivals: Rivals | None,
         class_names: Sequence[str] | None,
+        calibration: Calibration | None = None,
     ) -> Rules:
         """Check and complete what the user gave; raises InputError naming the argument."""
         if not _whole(num_classes) or num_classes < 2:
@@ -49,6 +53,14 @@ class Rules:
             raise wrong_value("class_names", names, f"{num_classes} different names")
         if rivals not in (None, "bonferroni", "complement"):
             raise wrong_value("rivals", rivals, '"bonferroni" or "complement"')
+        if calibration is not None:
+            if threshold not in (None, calibration.tau) or positive not in (1, calibration.positive):
+                given = f"threshold={threshold!r}, positive={positive!r}"
+                raise InputError(
+                    f"a calibration brings its own threshold, {calibration.tau!r} for class "
+                    f"{calibration.positive}; leave threshold and positive out (got {given})"
+                )
+            threshold, positive = calibration.tau, calibration.positive
         if threshold is not None:
             if num_classes != 2 or rivals == "bonferroni":
                 raise InputError(
@@ -57,7 +69,7 @@ class Rules:
                 )
             if not (0.0 < threshold < 1.0 and complement_up(threshold) < 1.0):
                 raise wrong_value("threshold", threshold, "a probability in (0, 1)")
-            return Rules(int(num_classes), float(threshold), int(positive), names)
+            return Rules(int(num_classes), float(threshold), int(positive), names, calibration)
         complement = rivals == "complement" or (rivals is None and num_classes == 2)
         return Rules(int(num_classes), 0.5 if complement else None, None, names)
 
@@ -67,6 +79,22 @@ class Rules:
         if self.positive is None or self.threshold is None:
             return None
         return self.positive, self.threshold
+
+    def share(self, alpha: float) -> float:
+        """What of a certificate's alpha is left for its own draws, after a calibrated threshold's part.
+
+        Raises:
+            InputError: nothing is left.
+        """
+        if self.calibration is None:
+            return alpha
+        spent = self.calibration.alpha
+        if not spent < alpha:
+            raise InputError(
+                f"alpha is {alpha!r}, of which the calibrated threshold alone takes {spent!r}; certify with "
+                "a larger alpha, or calibrate with a smaller one"
+            )
+        return confidence.AlphaLedger(alpha).spend("calibrated threshold", spent).remaining
 
     def select(self, counts: Counts) -> int:
         """The class to certify, from the votes (C,) of the selection draws.

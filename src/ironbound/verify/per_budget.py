@@ -32,6 +32,9 @@ def check(certificate: Certificate) -> None:
     if not 1 <= len(parts) <= MOST_PARTS:
         raise refuse("evidence.parts", f"{len(parts)} parts", f"between 1 and {MOST_PARTS}")
     for i, part in enumerate(parts):
+        if part.calibration is not None:
+            # Its noise lies elsewhere for every budget, and what its alpha pays for would have to be counted.
+            raise refuse(f"evidence.parts[{i}].calibration", part.calibration, "absent in per-budget parts")
         try:
             smoothing.check(_alone(certificate, part))
         except InvalidCertificate as error:

@@ -14,6 +14,7 @@ from ironbound.certificate import (
     refuse,
 )
 from ironbound.verify.bounds import Goal, proved_margin
+from ironbound.verify.calibration import check_calibration
 from ironbound.verify.counts import check_estimate
 from ironbound.verify.noise import check_channels
 from ironbound.verify.positions import MOST_CHOICES, Choice, choices
@@ -181,7 +182,8 @@ def _draws(certificate: Certificate, evidence: SmoothingEvidence) -> None:
 def _spending(certificate: Certificate, evidence: SmoothingEvidence) -> None:
     if not 0.0 < certificate.alpha < 1.0:
         raise refuse("alpha", certificate.alpha, "a probability strictly between 0 and 1")
-    spent = sum((Fraction(estimate.alpha) for estimate in evidence.estimates), Fraction(0))
+    spent = check_calibration(evidence)
+    spent += sum((Fraction(estimate.alpha) for estimate in evidence.estimates), Fraction(0))
     if spent > Fraction(certificate.alpha):
         raise refuse(
             "alpha", certificate.alpha, f"at least {float(spent)!r}, what the estimates spend together"
