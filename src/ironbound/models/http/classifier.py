@@ -153,6 +153,11 @@ class HttpClassifier:
         return self._health.failures()
 
     @property
+    def draws_per_call(self) -> int:
+        """Most draws that one call asks about."""
+        return self._draws_per_call
+
+    @property
     def class_names(self) -> tuple[str, ...] | None:
         """The names in `labels`, for `SmoothedClassifier`; None unless it lists them in class order."""
         return self._meaning.names
