@@ -227,3 +227,20 @@ def test_a_bug_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert "This is a bug in ironbound" in result.stderr
     monkeypatch.setenv(TRACEBACK, "1")
     assert isinstance(ironbound("verify", tmp_path).exception, AttributeError)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--budget", "soon"), "--budget must be a duration such as 90s, 30m, 2h or 1h30m; got 'soon'"),
+        (("--budget", "0s"), "--budget must be a duration"),
+        (("--workers", "2"), "--workers belongs to --engine ray"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused_before_any_work(
+    tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    result = ironbound("certify", write_config(tmp_path / "mine"), "--out", tmp_path / "out", *options)
+    assert result.exit_code == BAD_INPUT
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -222,3 +222,22 @@ def test_at_most_eight_budgets_are_shown() -> None:
     shown = shown_budgets(summary)
     assert len(shown) == 8
     assert (shown[0], shown[-2], shown[-1]) == (0, 29, 30)
+
+
+def test_remarks_and_reasons_for_stopping_are_shown(tmp_path: Path) -> None:
+    def tight(batch: dict[str, np.ndarray]) -> np.ndarray:
+        if len(batch["image"]) > 1000:
+            raise MemoryError
+        return (batch["image"][:, 0] > 0.5).astype(np.int64)
+
+    run(plan(base=tight, stop="target", n=2000, target={"image": 0.2, "tokens": 1}, count=20), tmp_path)
+    reading = write_report(tmp_path)
+    assert "out of memory: batches now hold" in printed(reading)
+    assert sum(reading.summary.stop_reasons.values()) == 20
+    assert "decided" in reading.summary.stop_reasons
+    assert f"decided: {reading.summary.stop_reasons['decided']}" in printed(reading)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["stop_reasons"] == reading.summary.stop_reasons
+    assert summary["notes"]
+    page_text = (tmp_path / "report.html").read_text()
+    assert "out of memory" in page_text

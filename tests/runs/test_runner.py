@@ -219,6 +219,7 @@ def test_no_identity_differs_from_itself() -> None:
         ("UPDATE results SET certificate = substr(certificate, 1, 300)", "JSON"),
         ("UPDATE results SET samples = samples - 1", "draws"),
         ("UPDATE results SET prediction = 1 - prediction", "prediction"),
+        ("UPDATE results SET stop_reason = 'decided'", "stopped because of 'n_max', the row says 'decided'"),
     ],
 )
 def test_a_changed_row_is_found_and_named(tmp_path: Path, sql: str, reason: str) -> None:

@@ -127,7 +127,6 @@ class _Active:
             self.job.close()
             return Outcome(None, votes)
         self.votes = self.votes + votes
-        self.need.told(stop)
         if stop < self.need.stop:
             return None
         try:
@@ -168,6 +167,10 @@ class _Line:
                 return
             rows, drawn = flying.popleft()
             counted = self._batches.votes([part for _, part in rows], drawn)
+            # All are told before the first goes on, so that whoever counts draws has counted the batch.
+            for (one, part), votes in zip(rows, counted, strict=True):
+                if not one.over and not isinstance(votes, Exception):
+                    one.need.told(part.stop)
             for (one, part), votes in zip(rows, counted, strict=True):
                 if one.over:
                     continue

@@ -81,6 +81,7 @@ def classifier(plan: Plan) -> SmoothedClassifier:
         positive=statistics.positive,
         rivals=statistics.rivals,
         class_names=problem.class_names,
+        calibration=problem.calibration,
         batch_size=plan.batch_size,
     )
 
@@ -103,6 +104,7 @@ class _Meter:
     started: float = field(default_factory=time.perf_counter)
     told: float = 0.0
     total: int = 0
+    given: float = 0.0
     inputs: dict[str, _Open] = field(default_factory=dict[str, _Open])
 
     def __call__(self, progress: Progress) -> None:
@@ -118,8 +120,11 @@ class _Meter:
             self.tell(Drawn(sum(other.part for other in self.inputs.values())))
 
     def leave(self, input_id: str) -> float:
-        """Forget an input that is done; its share of the time so far, in seconds."""
+        """Forget an input that is done; its share of the time so far, in seconds. No time is given twice."""
         one = self.inputs.pop(input_id, None)
         if one is None or not self.total:
             return 0.0
-        return (time.perf_counter() - self.started) * one.spent / self.total
+        passed = time.perf_counter() - self.started
+        share = min(passed * one.spent / self.total, passed - self.given)
+        self.given += share
+        return share
