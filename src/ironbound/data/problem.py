@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
-from ironbound.certificate import Certificate
+from ironbound.certificate import Calibration, Certificate
 from ironbound.channels import Smoothing
 from ironbound.errors import InputError, wrong_value
 from ironbound.threats import Threat
@@ -110,6 +110,7 @@ class Problem:
         statistics: defaults of `certify` (alpha, n, n0, stop, ...), which a user may override.
         threshold: decision threshold of a binary filter, or None for the majority.
         positive: class that `threshold` speaks about.
+        calibration: where the threshold comes from, if it was calibrated; it brings threshold and positive.
         rivals: "bonferroni" or "complement"; None for the default of the number of classes.
         model_digest, data_digest: SHA-256, hex, of what the results depend on.
         radii: radii at which tables state certified accuracy, in the unit of the continuous channel.
@@ -130,6 +131,7 @@ class Problem:
     statistics: Mapping[str, Any] = field(default_factory=lambda: dict[str, Any]())
     threshold: float | None = None
     positive: int = 1
+    calibration: Calibration | None = None
     rivals: str | None = None
     model_digest: str = ""
     data_digest: str = ""
@@ -167,7 +169,7 @@ class Problem:
                 self.certifier,
                 "an object with certify(inputs, input_id=..), predict and settings",
             )
-        settings = ("smoothing", "threat", "statistics", "threshold", "rivals")
+        settings = ("smoothing", "threat", "statistics", "threshold", "calibration", "rivals")
         given = [name for name in settings if getattr(self, name)]
         if given:
             raise InputError(f"a problem with a certifier has no noise to set up; remove {', '.join(given)}")

@@ -314,6 +314,7 @@ class RunConfig(Table):
     ] = {}
     threat: dict[str, Annotated[ThreatTable, Field(discriminator="kind")]] = {}
     statistics: Statistics = Statistics()
+    filter: dict[str, Any] = {}
     report: ReportTable = ReportTable()
     recorded: Recorded | None = None
 

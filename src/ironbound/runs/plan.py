@@ -11,8 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ironbound.certificate import Calibration
 from ironbound.data.problem import Problem
 from ironbound.errors import ConfigError, InputError
+from ironbound.runs.calibration import to_table, with_filter
 from ironbound.runs.config import RunConfig, Statistics, parse, read
 from ironbound.runs.endpoint import BATCH, without_patience
 from ironbound.runs.problems import explain
@@ -53,7 +55,9 @@ class Plan:
     def identity(self) -> dict[str, Any]:
         """What makes this run this run. The number of inputs is not part of it: a run can be extended."""
         own = {
-            key: self.document[key] for key in ("task", "model", "data", "channels") if key in self.document
+            key: self.document[key]
+            for key in ("task", "model", "data", "channels", "filter")
+            if key in self.document
         }
         if "model" in own:
             # The size of batches never changes a count, nor does waiting longer for an endpoint.
@@ -144,6 +148,7 @@ def plan(
     *,
     limit: int | None = None,
     progress: Callable[[str, float], None] | None = None,
+    filtered: bool = True,
 ) -> Plan:
     """Prepare a run of a task name or a configuration file.
 
@@ -152,6 +157,7 @@ def plan(
         overrides: statistics given on the command line; `None` values are left out.
         limit: number of inputs; wins over the file's.
         progress: passed to tasks that train or download first.
+        filtered: False leaves the file's `[filter]` out, as for a calibration of another one.
     Raises:
         ConfigError, InputError: nothing runs; the message says what would be right.
     """
@@ -161,9 +167,14 @@ def plan(
         config = read(source)
     else:
         source, config = None, RunConfig(task=_known_task(target))
+    if not filtered:
+        config = config.model_copy(update={"filter": {}})
     problem = _problem(config, source, progress)
     chosen = {key: getattr(config.statistics, key) for key in config.statistics.model_fields_set}
     own = {"threshold": problem.threshold, "positive": problem.positive, "rivals": problem.rivals}
+    if problem.calibration is not None:
+        own |= _of_filter(problem.calibration, {**chosen, **given})
+        chosen = {key: value for key, value in chosen.items() if key not in ("threshold", "positive")}
     below = {**own, **problem.statistics, **chosen}
     if "stop" in given and given["stop"] != below.get("stop"):
         # What belongs to the other stopping rule goes with it.
@@ -176,6 +187,8 @@ def plan(
         _refuse_hopeless(statistics, problem, limit or len(problem.examples))
     written = config.model_dump(mode="json", exclude_none=True, exclude={"recorded", "limit", "statistics"})
     document = {key: value for key, value in written.items() if value not in ("", {})}
+    if problem.calibration is not None:
+        document["filter"] = to_table(problem.calibration)  # whole, so that the run folder can do without it
     return Plan(problem, statistics, limit, document, source)
 
 
@@ -197,10 +210,25 @@ def _problem(
     if config.task is not None:
         from ironbound.data.tasks import load_task
 
-        return load_task(_known_task(config.task), progress=progress)
-    from ironbound.runs.build import build
+        problem = load_task(_known_task(config.task), progress=progress)
+    else:
+        from ironbound.runs.build import build
 
-    return build(config, Path() if source is None else source.parent)
+        problem = build(config, Path() if source is None else source.parent)
+    if not config.filter:
+        return problem
+    return with_filter(problem, config.filter, (Path() if source is None else source.parent) / config.folder)
+
+
+def _of_filter(calibration: Calibration, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The decision rule of a filter, which no other setting may contradict."""
+    own = {"threshold": calibration.tau, "positive": calibration.positive}
+    for key, value in own.items():
+        if given.get(key) not in (None, value):
+            raise ConfigError(
+                f"statistics.{key}: is {given[key]!r}, but the filter was calibrated to {value!r}; remove it"
+            )
+    return own
 
 
 def _statistics(values: Mapping[str, Any]) -> Statistics:
@@ -226,9 +254,14 @@ def _refuse_hopeless(statistics: Statistics, problem: Problem, total: int) -> No
         statistics.positive,
         statistics.rivals,
         problem.class_names,
+        problem.calibration,
     )
     check_attainable(
-        statistics.n, statistics.alpha, statistics.stop, problem.num_classes, rules.least_threshold()
+        statistics.n,
+        rules.share(statistics.alpha),
+        statistics.stop,
+        problem.num_classes,
+        rules.least_threshold(),
     )
     first: InputError | None = None
     for example in problem.examples[:total]:

@@ -32,16 +32,25 @@ def check_calibration(evidence: SmoothingEvidence) -> Fraction:
         rule = (evidence.positive, evidence.tau)
         expected = f"{(found.positive, found.tau)}, as calibrated"
         raise refuse("evidence.positive and evidence.tau", rule, expected)
-    _check_design(found)
-    estimate = Estimate(found.positive, "upper", found.flagged, found.draws, found.alpha, found.bound)
-    check_estimate(estimate, _FIGURE)
-    if not found.tau >= found.bound:
-        raise refuse(f"{_FIGURE}.tau", found.tau, f"{found.bound!r} or more, which the draws support")
+    check_sample(found)
     here = {record.channel: noise_alone(record) for record in evidence.channels}
     there = {record.channel: record for record in found.noise}
     if here != there or len(there) != len(found.noise):
         raise refuse(f"{_FIGURE}.noise", list(map(dict, found.noise)), "the noise of this certificate")
     return Fraction(found.alpha)
+
+
+def check_sample(found: Calibration) -> None:
+    """Refuse a calibration whose threshold does not follow from its counts.
+
+    Raises:
+        InvalidCertificate: with the figure that is wrong.
+    """
+    _check_design(found)
+    estimate = Estimate(found.positive, "upper", found.flagged, found.draws, found.alpha, found.bound)
+    check_estimate(estimate, _FIGURE)
+    if not found.tau >= found.bound:
+        raise refuse(f"{_FIGURE}.tau", found.tau, f"{found.bound!r} or more, which the draws support")
 
 
 def _check_design(found: Calibration) -> None:
