@@ -77,7 +77,7 @@ def resident() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--inputs", type=int, default=100_000)
     parser.add_argument("--folder", type=Path, default=Path("runs/many-inputs"))
     parser.add_argument("--seconds", type=float, default=200.0)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.overhead [--inputs 1000] [--n 2000] [--stop fixed|target]
 
-An untrained convolutional network of 1.4 MFLOP on 28 x 28 pictures, on one thread. The run is an ordinary one,
+An untrained convolutional network of 1.4 MFLOP on 28 x 28 pictures, on one thread. The run is ordinary,
 into a folder on disk; a clock is put around every call of the model, every wait for noise, every step of an
 input's statistics (bounds, stopping rule, certificate and its check) and every commit. What is left is the
 scheduler's: filling batches, handing out votes, rows and events.
@@ -88,7 +88,7 @@ def watched(clock: Clock) -> Iterator[None]:
     def working(*args: Any) -> Any:
         with clock.part("statistics"):
             steps = job(*args)
-        votes = None
+        votes: Any = None
         while True:
             try:
                 with clock.part("statistics"):
@@ -109,7 +109,7 @@ def watched(clock: Clock) -> Iterator[None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--inputs", type=int, default=1000)
     parser.add_argument("--n", type=int, default=2000)
     parser.add_argument("--stop", choices=("fixed", "target"), default="fixed")
