@@ -35,6 +35,14 @@ class Bounds(NamedTuple):
     v: Array
 
 
+class Found(NamedTuple):
+    """Largest shifts and, where these are finite and > 0, the dual variables that prove them; shapes (n,)."""
+
+    mu: Array
+    u: Array
+    v: Array
+
+
 @dataclass(frozen=True, eq=False)
 class Goal:
     """The condition that a shift has to keep: lower(p) > threshold, or lower(p) > upper(rival)."""
@@ -84,16 +92,21 @@ class Goal:
 
 def largest_mu(law: Law, p: Array, threshold: float | None, rival: float | Array | None) -> Array:
     """sup { mu : the goal holds }, rounded down; nan where it fails at mu = 0, inf where nothing ends it."""
+    return search(law, p, threshold, rival).mu
+
+
+def search(law: Law, p: Array, threshold: float | None, rival: float | Array | None) -> Found:
+    """`largest_mu` with the witnesses of its last confirmation; nan where there was none."""
     goal = Goal.build(law, p, threshold, rival)
-    result = np.full(p.shape, np.nan)
+    result, u, v = (np.full(p.shape, np.nan) for _ in range(3))
     start = goal.holds(np.zeros(p.shape)) if p.size else np.zeros(0, dtype=bool)
     unbounded = start & _unbounded(goal)
     result[unbounded] = np.inf
     rows = np.flatnonzero(start & ~unbounded)
     if rows.size:
         part = goal.take(rows)
-        result[rows] = _confirmed(part, _root(part))
-    return result
+        result[rows], u[rows], v[rows] = _confirmed(part, _root(part))
+    return Found(result, u, v)
 
 
 def _unbounded(goal: Goal) -> NDArray[np.bool_]:
@@ -104,7 +117,7 @@ def _unbounded(goal: Goal) -> NDArray[np.bool_]:
     return certain & (goal.rival <= 0.0)
 
 
-def _root(goal: Goal) -> Array:
+def _root(goal: Goal) -> Found:
     """Approximate root of lower(mu) - goal, by Newton on the normal scale inside a bracket."""
     low = np.zeros(goal.p.shape)
     # No change of the discrete part helps the attacker less than some: the Gaussian radius is an upper end.
@@ -116,11 +129,12 @@ def _root(goal: Goal) -> Array:
     high = np.where(np.isfinite(high), np.maximum(high, 0.0) * (1 + 1e-9) + 1e-9, 80.0)
     mu = high * (1.0 if goal.atoms.ell.size == 1 else 0.5)
     active = np.arange(mu.size)
-    root = mu.copy()
+    root, u, v = mu.copy(), np.zeros(mu.shape), np.zeros(mu.shape)
     guess: tuple[Array, Array] | None = None
     for step in range(_MAX_STEPS):
         at, part = root[active], goal.take(active)
         found = part.bounds(at, guess)
+        u[active], v[active] = found.u, found.v
         ahead = found.lower > found.exceeds
         low[active] = np.where(ahead, at, low[active])
         high[active] = np.where(ahead, high[active], at)
@@ -141,7 +155,7 @@ def _root(goal: Goal) -> Array:
         # A witness moves with mu; the last one is a good start unless the step was large.
         calm = np.abs(moved[keep]) < 0.2 * at[keep]
         guess = (found.u[keep], found.v[keep]) if calm.all() else None
-    return root
+    return Found(root, u, v)
 
 
 def _newton(goal: Goal, mu: Array, at: Bounds) -> Array:
@@ -155,18 +169,24 @@ def _newton(goal: Goal, mu: Array, at: Bounds) -> Array:
     return np.where(np.isfinite(move), move, np.nan)
 
 
-def _confirmed(goal: Goal, root: Array) -> Array:
+def _confirmed(goal: Goal, root: Found) -> Found:
     """Step back from the root until the outward-rounded bound itself holds there."""
-    result = np.zeros(root.shape)
-    waiting = np.arange(root.size)
+    result, u, v = np.zeros(root.mu.shape), np.full(root.mu.shape, np.nan), np.full(root.mu.shape, np.nan)
+    waiting = np.arange(root.mu.size)
     for back in _BACK_OFF:
-        candidate = root[waiting] * (1.0 - back)
-        positive = candidate > 0.0
+        candidate = root.mu[waiting] * (1.0 - back)
         held = np.zeros(waiting.shape, dtype=bool)
+        positive = candidate > 0.0
         if positive.any():
-            held[positive] = goal.take(waiting[positive]).holds(candidate[positive])
+            rows = waiting[positive]
+            # At the root's own dual variables the search for those at the candidate ends at once.
+            near = (root.u[rows], root.v[rows]) if back < 1e-6 else None
+            found = goal.take(rows).bounds(candidate[positive], near)
+            proved = found.lower > found.exceeds
+            held[positive] = proved
+            u[rows[proved]], v[rows[proved]] = found.u[proved], found.v[proved]
         result[waiting[held]] = candidate[held]
         waiting = waiting[~held]
         if waiting.size == 0:
             break
-    return result
+    return Found(result, u, v)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ironbound.errors import wrong_value
 from ironbound.laws._complement import complement_down, complement_up
-from ironbound.laws._search import Goal, largest_mu
+from ironbound.laws._search import Found, Goal, largest_mu, search
 from ironbound.laws._witness import critical_point
 from ironbound.laws.law import Law
 
@@ -60,14 +60,18 @@ def shift(
     laws = (candidates,) if isinstance(candidates, Law) else tuple(candidates)
     if any(law.mu > 0 for law in laws):
         raise wrong_value("candidates", laws, "laws without a Gaussian part; the search adds it")
-    mu = math.inf
+    mu, each = math.inf, list[Found]()
     for law in laws:
-        found = float(largest_mu(law, np.array([p]), threshold, rival)[0])
-        if math.isnan(found):
+        found = search(law, np.array([p]), threshold, rival)
+        if math.isnan(found.mu[0]):
             return None
-        mu = min(mu, found)
+        each.append(found)
+        mu = min(mu, float(found.mu[0]))
     while len(laws) > 1 and 0.0 < mu < math.inf and not _all_hold(laws, mu, p, threshold, rival):
         mu *= 1.0 - 1e-12  # another law, rounded outward at this mu, asks for one more step back
+    if len(each) == 1 and math.isfinite(each[0].u[0]):
+        u, v = float(each[0].u[0]), float(each[0].v[0])
+        return Shift(mu, (u,), () if rival is None else (v,))
     return _with_witnesses(laws, mu, p, rival)
 
 
