@@ -11,6 +11,7 @@ batches, counts by NumPy) and, where it is installed, ART's randomised smoothing
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import time
@@ -23,6 +24,7 @@ import torch
 from torch import nn
 
 import ironbound as ib
+from ironbound.models.torch import TorchClassifier
 
 Model = nn.Module
 SIGMA, ROUNDS = 0.5, 5
@@ -90,41 +92,32 @@ def bare(model: Model, shape: tuple[int, ...], size: int) -> Callable[[], int]:
 
 
 def ours(
-    model: Model, shape: tuple[int, ...], classes: int, size: int, ahead: bool, **noise: Any
+    model: Model, shape: tuple[int, ...], classes: int, size: int, n: int, ahead: bool, **noise: Any
 ) -> Callable[[], int]:
-    """A fixed sample for one input after another, all that `certify_many` does but for the bounds."""
+    """`certify` as users call it, n draws for each input: noise, votes, bounds, a verified certificate."""
     smoothing = ib.Smoothing(x=ib.Gaussian(SIGMA, **noise))
+    base = TorchClassifier(model, arguments=["x"])
     classifier = ib.SmoothedClassifier(
-        _on_channel(model), smoothing, num_classes=classes, batch_size=size, draw_ahead=ahead
+        base, smoothing, num_classes=classes, batch_size=size, draw_ahead=ahead
     )
     data = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32) / np.float32(255)
-    number = 0
+    numbers = itertools.count()
 
     def step() -> int:
-        nonlocal number
-        n = 12 * size
-        inputs = [(str(number + i), {"x": data}) for i in range(4)]
-        number += 4
-        found = list(classifier.certify_many(inputs, threat=ib.Threat(x=ib.L2()), n=n, n0=100, alpha=0.001))
-        return sum(cert.samples for cert in found)
+        threat, name = ib.Threat(x=ib.L2()), str(next(numbers))
+        return classifier.certify({"x": data}, threat=threat, n=n, alpha=0.001, input_id=name).samples
 
     return step
 
 
-def _on_channel(model: Model) -> Any:
-    from ironbound.models.torch import TorchClassifier
-
-    return TorchClassifier(model, arguments=["x"])
-
-
-def textbook(model: Model, shape: tuple[int, ...], classes: int, size: int) -> Callable[[], int]:
+def textbook(model: Model, shape: tuple[int, ...], classes: int, size: int, n: int) -> Callable[[], int]:
     """The loop of Cohen et al. (2019): repeat the input, add torch.randn_like, argmax, count."""
     x = torch.rand(*shape)
 
     def step() -> int:
         counts = np.zeros(classes, dtype=int)
         with torch.no_grad():
-            for _ in range(12):
+            for _ in range(n // size):
                 batch = x.repeat((size, *[1] * len(shape)))
                 noise = torch.randn_like(batch) * SIGMA
                 predictions = model(batch + noise).argmax(1)
@@ -135,7 +128,7 @@ def textbook(model: Model, shape: tuple[int, ...], classes: int, size: int) -> C
     return step
 
 
-def art(model: Model, shape: tuple[int, ...], classes: int, size: int) -> Callable[[], int] | None:
+def art(model: Model, shape: tuple[int, ...], classes: int, size: int, n: int) -> Callable[[], int] | None:
     """ART's randomised smoothing: its prediction of one input, without the bounds of its `certify`."""
     if find_spec("art") is None:
         return None
@@ -146,7 +139,7 @@ def art(model: Model, shape: tuple[int, ...], classes: int, size: int) -> Callab
         loss=nn.CrossEntropyLoss(),
         input_shape=shape,
         nb_classes=classes,
-        sample_size=12 * size,
+        sample_size=n,
         scale=SIGMA,
         alpha=0.001,
     )
@@ -154,7 +147,7 @@ def art(model: Model, shape: tuple[int, ...], classes: int, size: int) -> Callab
 
     def step() -> int:
         smoothed.predict(x, batch_size=size, verbose=False)
-        return 12 * size
+        return n
 
     return step
 
@@ -170,14 +163,16 @@ def measure(name: str, seconds: float) -> None:
     threads = torch.get_num_threads()
     print(f"\n{name}: {flops(model, shape) / 1e6:.2f} MFLOP, {threads} thread(s) for the model")
     print("batch: draws/s  " + ", ".join(f"{s}: {r:,.0f}" for s, r in found.items()) + f"; best {size}")
+    n = size * max(1, round(found[size] * seconds / size))
+    known = (model, shape, classes, size, n)
     ways: dict[str, Callable[[], int] | None] = {
         "bare model": bare(model, shape, size),
-        "ironbound": ours(model, shape, classes, size, ahead=False),
-        "ironbound, exact": ours(model, shape, classes, size, ahead=False, exact=True),
-        "ironbound, drawing ahead": ours(model, shape, classes, size, ahead=True),
-        "ironbound, exact, drawing ahead": ours(model, shape, classes, size, ahead=True, exact=True),
-        "textbook loop": textbook(model, shape, classes, size),
-        "ART": art(model, shape, classes, size),
+        "ironbound, one thread": ours(*known, ahead=False),
+        "ironbound, one thread, exact=True": ours(*known, ahead=False, exact=True),
+        "ironbound, noise drawn ahead": ours(*known, ahead=True),
+        "ironbound, noise drawn ahead, exact=True": ours(*known, ahead=True, exact=True),
+        "textbook loop": textbook(*known),
+        "ART": art(*known),
     }
     best = dict.fromkeys(ways, 0.0)
     for _ in range(ROUNDS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -44,22 +45,23 @@ class TorchClassifier:
         self.device = None if device is None else torch.device(device)
 
     def __call__(self, batch: dict[str, Any]) -> Any:
-        own = next(iter([*self.module.parameters(), *self.module.buffers()]), None)
+        own = next(chain(self.module.parameters(), self.module.buffers()), None)
         device = self.device or (torch.device("cpu") if own is None else own.device)
         if self.device is not None and own is not None and own.device != self.device:
             self.module.to(self.device)
         floating = next((p.dtype for p in self.module.parameters() if p.is_floating_point()), None)
         tensors = {name: _tensor(value, device, floating) for name, value in batch.items()}
-        modes = [(part, part.training) for part in self.module.modules()]
+        training = [part for part in self.module.modules() if part.training]
         try:
-            self.module.eval()
+            for part in training:
+                part.training = False
             with torch.no_grad():
                 if self.arguments is None:
                     return self.module(tensors)
                 return self.module(*(self._pick(tensors, name) for name in self.arguments))
         finally:
-            for part, training in modes:
-                part.training = training
+            for part in training:
+                part.training = True
 
     @staticmethod
     def _pick(tensors: dict[str, torch.Tensor], name: str) -> torch.Tensor:

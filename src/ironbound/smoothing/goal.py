@@ -127,12 +127,7 @@ class Target:
 
     def holds(self, level: Level) -> bool:
         """Whether the bounds of `level` certify it."""
-        for law in self.candidates:
-            joined = laws.compose(law, laws.gaussian(self.mu))
-            most = level.threshold if level.rival is None else joined.upper(level.rival)
-            if most is None or not joined.lower(level.p) > most:
-                return False
-        return True
+        return _holds(self.candidates, self.mu, level)
 
 
 def complement_up(p: float) -> float:
@@ -163,6 +158,24 @@ def _largest(candidates: tuple[Law, ...], level: Level, continuous: bool) -> Shi
 @lru_cache(maxsize=4096)
 def _needed(candidates: tuple[Law, ...], mu: float, threshold: float) -> float:
     return laws.required(candidates, mu, threshold)
+
+
+@lru_cache(maxsize=65_536)
+def _holds(candidates: tuple[Law, ...], mu: float, level: Level) -> bool:
+    # Asked at every look of every input; early looks of clear inputs have equal counts (all draws agree).
+    if not level.certifies_unchanged():
+        return False
+    for law in candidates:
+        joined = _joined(law, mu)
+        most = level.threshold if level.rival is None else joined.upper(level.rival)
+        if most is None or not joined.lower(level.p) > most:
+            return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _joined(law: Law, mu: float) -> Law:
+    return laws.compose(law, laws.gaussian(mu))
 
 
 def _witnessed(candidates: tuple[Law, ...], mu: float, level: Level) -> Shift:
