@@ -45,7 +45,12 @@ class Evidence(ABC):
 _KINDS: dict[str, type[Evidence]] = {}
 
 # Kinds of the rooms above this one: reading a record of theirs loads the room that registers it.
-_HOMES = {"latent": "ironbound.latent.evidence"}
+_HOMES = {
+    "latent": "ironbound.latent.evidence",
+    "center_smoothing": "ironbound.latent.center_evidence",
+    "expected_margin": "ironbound.lipschitz.margin_evidence",
+    "ramp": "ironbound.lipschitz.ramp_evidence",
+}
 
 Kind = TypeVar("Kind", bound=type[Evidence])
 

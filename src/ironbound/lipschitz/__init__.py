@@ -7,6 +7,9 @@
     margin           radii of the classifier of the expected logits; bounded_mean proves its margins
     ramp             radii that combine smoothing with a Lipschitz constant
     noise            the internal randomness, passed in
+    certify          sealed certificates: ExpectedLogits (margin_evidence), RampSmoothed (ramp_evidence)
+    randomised       internal draws as a channel under randomised smoothing
+    blocks           draws that are addressed by number
     costs            parameters and multiply-adds
     plain            export to plain torch layers
 
@@ -15,6 +18,7 @@ Source: Dhar et al., HyCAS, ICLR 2026 (arXiv 2605.01519); corrections in math no
 
 from ironbound.lipschitz import rules as _rules  # registers the rules of the common layers
 from ironbound.lipschitz.bounded_mean import mean_lower
+from ironbound.lipschitz.certify import ExpectedLogits, RampSmoothed
 from ironbound.lipschitz.costs import Cost, cost
 from ironbound.lipschitz.frequency import LowPassDCT
 from ironbound.lipschitz.gate import ConvexResidual, StreamGate, Streams
@@ -42,6 +46,7 @@ from ironbound.lipschitz.plain import export_plain
 from ironbound.lipschitz.plumbing import PixelSum, Scale
 from ironbound.lipschitz.projection import RandomProjectionConv2d
 from ironbound.lipschitz.ramp import ramp_radius
+from ironbound.lipschitz.randomised import RandomisedBase
 from ironbound.lipschitz.rani import RANI
 from ironbound.lipschitz.spectral import SpectralConv2d, SpectralLinear
 
@@ -49,6 +54,7 @@ __all__ = [
     "RANI",
     "ConvexResidual",
     "Cost",
+    "ExpectedLogits",
     "GroupSort",
     "HyCASConfig",
     "HyCASNet",
@@ -59,7 +65,9 @@ __all__ = [
     "Noise",
     "OrthogonalMix",
     "PixelSum",
+    "RampSmoothed",
     "RandomProjectionConv2d",
+    "RandomisedBase",
     "Rival",
     "Scale",
     "SpectralConv2d",

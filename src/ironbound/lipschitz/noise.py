@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, cast
 
@@ -45,7 +45,7 @@ class Noise:
         self._seed = _checked(seed)
         self._sites = 0
         self._frozen: int | None = None
-        self._supply: _Supply | None = None
+        self._supply: _Supply | _Counter | None = None
         self._streams: dict[tuple[int, str], torch.Generator] = {}
 
     def register(self) -> int:
@@ -95,10 +95,19 @@ class Noise:
             tensor([[1., 2.],
                     [3., 4.]])
         """
-        before, self._supply = self._supply, _Supply(values)
+        before, self._supply = self._supply, (supply := _Supply(values))
         try:
             yield
-            self._supply.finish()
+            supply.finish()
+        finally:
+            self._supply = before
+
+    @contextmanager
+    def counted(self) -> Iterator[Callable[[], int]]:
+        """While open, zeros are handed out, and it is counted how many."""
+        before, self._supply = self._supply, (counter := _Counter())
+        try:
+            yield lambda: counter.used
         finally:
             self._supply = before
 
@@ -164,6 +173,17 @@ class _Supply:
     def finish(self) -> None:
         if self._used != self._values.shape[1]:
             raise wrong_value("values", self._values.shape[1], f"as many numbers a row as used, {self._used}")
+
+
+class _Counter:
+    """Hands out zeros and remembers how many."""
+
+    def __init__(self) -> None:
+        self.used = 0
+
+    def take(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        self.used += math.prod(shape)
+        return torch.zeros(shape, dtype=like.dtype, device=like.device)
 
 
 def rows(draws: Draws, batch: int) -> int:
