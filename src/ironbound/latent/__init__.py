@@ -6,6 +6,7 @@ quadratic, linear     class scores, with the rounding of their values
 margins               closed forms from Lipschitz constants, for screening and comparison
 existence             what radius any classifier could reach (overlap, separation), and what ours does
 encoders, encoded     Lipschitz encoders in front, and certificates about their input
+head, center          encoders without a constant, under noise
 transfer              from the mixture to the data, given their KL divergence
 diagnostics           how far the data are from the mixture
 """
@@ -13,6 +14,8 @@ diagnostics           how far the data are from the mixture
 from __future__ import annotations
 
 from ironbound.latent.audit import audit
+from ironbound.latent.center import CenterSmoothing
+from ironbound.latent.center_evidence import CenterEvidence
 from ironbound.latent.certify import model_digest
 from ironbound.latent.diagnostics import (
     Accuracy,
@@ -34,9 +37,11 @@ from ironbound.latent.encoders import (
     NetworkEncoder,
     estimate_lipschitz,
 )
+from ironbound.latent.encoders.adapters import HuggingFaceEncoder, MiniLM, TorchEncoder
 from ironbound.latent.evidence import LatentEvidence, RivalQuadric
 from ironbound.latent.existence import ExistenceReport, Reach, existence
 from ironbound.latent.gaussian import GaussianClassifier
+from ironbound.latent.head import EncoderHead
 from ironbound.latent.linear import LinearScores
 from ironbound.latent.overlap import nearest_shift, optimal_robust_error, overlap_bound
 from ironbound.latent.quadratic import Quadratics
@@ -46,18 +51,23 @@ from ironbound.latent.transfer import transfer
 
 __all__ = [
     "Accuracy",
+    "CenterEvidence",
+    "CenterSmoothing",
     "EllipsoidClassifier",
     "EncodedClassifier",
+    "EncoderHead",
     "EncoderRecord",
     "EncoderStep",
     "ExistenceReport",
     "GaussianClassifier",
+    "HuggingFaceEncoder",
     "KLEstimate",
     "LatentEvidence",
     "LinearEncoder",
     "LinearScores",
     "LipschitzEncoder",
     "LipschitzEstimate",
+    "MiniLM",
     "NetworkEncoder",
     "Normality",
     "QuadraticRadii",
@@ -66,6 +76,7 @@ __all__ = [
     "Reach",
     "RivalQuadric",
     "TVBound",
+    "TorchEncoder",
     "audit",
     "certified_accuracy",
     "ellipsoid_distance",
