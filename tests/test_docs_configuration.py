@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from ironbound.runs import config
+from ironbound.runs import config, kernels
+from ironbound.runs.table import Table
 
 TEXT = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 TABLES = [
     kind
-    for kind in vars(config).values()
-    if isinstance(kind, type) and issubclass(kind, config.Table) and kind is not config.Table
+    for kind in (*vars(config).values(), *vars(kernels).values())
+    if isinstance(kind, type) and issubclass(kind, Table) and kind is not Table
 ]
 
 

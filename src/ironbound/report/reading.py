@@ -137,7 +137,8 @@ def _attacked(sample: tuple[tuple[Row, Certificate], ...]) -> Attacked:
         return Attacked((), (), "")
     evidence = sample[0][1].evidence
     records = {record["channel"]: record for record in getattr(evidence, "channels", ())}
-    nouns = {"token_l0": "token", "fields_l0": "field"}
+    nouns = {"token_l0": "token", "fields_l0": "field", "synonym_l0": "token", "edits": "edit"}
+    nouns |= {"suffix_in_place": "token", "suffix_append": "token"}
     continuous = tuple(evidence.scales())
     discrete = tuple(
         (name, nouns.get(records.get(name, {}).get("threat"), "position")) for name in evidence.budgets()

@@ -12,37 +12,26 @@ from typing import Any
 
 import numpy as np
 
-from ironbound.channels import Alphabet, Categorical, Gaussian, Mask, Smoothing, UniformReplacement
-from ironbound.channels.base import AbstractChannel
+from ironbound.channels import Smoothing
 from ironbound.data.problem import Example, Problem
 from ironbound.errors import ConfigError, InputError
 from ironbound.runs import endpoint, sources
 from ironbound.runs.config import (
-    CategoricalNoise,
-    FieldsThreat,
-    GaussianNoise,
     HttpModel,
     ImageData,
-    L2Threat,
-    MaskNoise,
     ModelTable,
     NpzData,
-    ReplacementNoise,
     RunConfig,
-    SlotThreat,
-    SuffixThreat,
     TableData,
     TextData,
-    ThreatTable,
-    TokenThreat,
 )
 from ironbound.runs.loading import call, digest, source_file
+from ironbound.runs.noise import budget, channel
 from ironbound.runs.sources import Classes
 from ironbound.runs.text import Tokenizer, WordTokenizer
-from ironbound.threats import L2, Budget, FieldsL0, SuffixAppend, SuffixInPlace, Threat, TokenL0
+from ironbound.threats import Threat
 
 Data = TableData | NpzData | ImageData | TextData
-Noise = GaussianNoise | ReplacementNoise | MaskNoise | CategoricalNoise
 
 
 @dataclass(frozen=True)
@@ -73,7 +62,9 @@ def build(config: RunConfig, base: Path) -> Problem:
         loaded = call(config.model.loader, folder, config.model.arguments, "model.loader")
     classes = _classes(config.model, config.data, folder, loaded)
     read = _read(config.data, folder, classes)
-    smoothing = Smoothing(**{n: _channel(n, noise, read) for n, noise in config.channels.items()})
+    smoothing = Smoothing(
+        **{n: channel(n, noise, read.schema, read.tokenizer) for n, noise in config.channels.items()}
+    )
     for name in read.examples[0].inputs:
         if name not in smoothing:
             raise ConfigError(f"channels.{name}: the data has this channel; give it a noise")
@@ -86,7 +77,7 @@ def build(config: RunConfig, base: Path) -> Problem:
         name=config.name or folder.resolve().name,
         base=_base(loaded, config.model, read, tuple(config.channels)),
         smoothing=smoothing,
-        threat=Threat(**{name: _budget(threat) for name, threat in config.threat.items()}),
+        threat=Threat(**{name: budget(threat) for name, threat in config.threat.items()}),
         num_classes=classes.count,
         class_names=classes.names,
         examples=read.examples,
@@ -177,70 +168,6 @@ def _tokenizer(data: TextData, folder: Path) -> tuple[Tokenizer, tuple[Path, ...
             )
     source = source_file(reference, folder)
     return tokenizer, () if source is None else (source,)
-
-
-def _channel(name: str, noise: Noise, read: _Read) -> AbstractChannel:
-    try:
-        match noise:
-            case GaussianNoise():
-                default = "standard deviations" if read.schema is not None else "input units"
-                return Gaussian(
-                    noise.sigma,
-                    noise.low,
-                    noise.high,
-                    unit=noise.unit or default,
-                    exact=noise.exact,
-                    grid=noise.grid,
-                    refine=noise.refine,
-                )
-            case ReplacementNoise():
-                alphabet = noise.alphabet
-                if alphabet is None:
-                    alphabet = _allowed(name, noise, read)
-                return UniformReplacement(noise.beta, alphabet)
-            case MaskNoise():
-                return Mask(noise.beta, noise.mask_id, noise.alphabet)
-            case CategoricalNoise():
-                arities = noise.arities
-                if arities is None and read.schema is not None:
-                    arities = tuple(len(column.values) for column in read.schema.categorical)
-                if arities is None:
-                    raise ConfigError(f"channels.{name}.arities: give the number of categories of each field")
-                return Categorical(arities, noise.beta)
-    except ConfigError:
-        raise
-    except InputError as error:
-        raise ConfigError(f"channels.{name}: {error}") from None
-
-
-def _allowed(name: str, noise: ReplacementNoise, read: _Read) -> int | Alphabet:
-    """The symbols of replacement noise whose alphabet the configuration leaves to the tokenizer."""
-    tokenizer = read.tokenizer
-    if tokenizer is None:
-        raise ConfigError(f"channels.{name}.alphabet: give the number of tokens, or their ids")
-    sets = getattr(tokenizer, "allowed", None)
-    if sets is not None:
-        return sets(noise.allowed or "plain")
-    if noise.allowed not in (None, "all"):
-        raise ConfigError(
-            f'channels.{name}.allowed: "{noise.allowed}" needs a tokenizer.json as data.tokenizer; give '
-            "alphabet, the ids themselves"
-        )
-    return int(tokenizer.vocabulary_size)
-
-
-def _budget(threat: ThreatTable) -> Budget:
-    match threat:
-        case L2Threat():
-            return L2()
-        case TokenThreat():
-            return TokenL0(max_d=threat.max_d, alphabet=threat.alphabet)
-        case FieldsThreat():
-            return FieldsL0(max_d=threat.max_d)
-        case SuffixThreat():
-            return SuffixInPlace(threat.max_d, threat.alphabet, threat.sampling)
-        case SlotThreat():
-            return SuffixAppend(threat.max_d, threat.pad, threat.slot, threat.alphabet, threat.sampling)
 
 
 def _base(

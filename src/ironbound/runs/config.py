@@ -16,21 +16,15 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from ironbound.errors import ConfigError
 from ironbound.models.http.literals import check_no_secrets
+from ironbound.runs.kernels import NoiseTable, ThreatTable
 from ironbound.runs.problems import explain
+from ironbound.runs.table import Positive, Table
 
-Positive = Annotated[int, Field(ge=1, strict=True)]
 Probability = Annotated[float, Field(gt=0, lt=1, strict=True)]
-Rate = Annotated[float, Field(ge=1e-12, le=1, strict=True)]
 Seconds = Annotated[float, Field(ge=0.001, le=1e6, strict=True)]
 Amounts = Annotated[dict[str, Annotated[float, Field(ge=0, strict=True)]], Field(min_length=1)]
 TokenizerFile = Annotated[str, Field(pattern=r"\.json$")]
 Reference = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-
-
-class Table(BaseModel):
-    """A TOML table: unknown keys are refused, numbers are finite, nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ClassesTable(Table):
@@ -58,7 +52,7 @@ class ModelTable(ClassesTable):
     # Left out of what is written: run folders that are older than the key stay what they were.
     kind: Annotated[Literal["loader"], Field(exclude=True)] = "loader"
     loader: Reference
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
     files: tuple[str, ...] = ()
     receives: Literal["channels", "text"] = "channels"
 
@@ -81,9 +75,9 @@ class HttpModel(ClassesTable):
     answer: str
     labels: dict[str, Annotated[int, Field(ge=-1, strict=True)]] | None = None
     cut: float | None = None
-    encoders: dict[str, Literal["numbers", "text", "png"] | PngEncoder] = {}
+    encoders: dict[str, Literal["numbers", "text", "png"] | PngEncoder] = Field(default_factory=dict)
     method: Literal["POST", "PUT", "PATCH"] = "POST"
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default_factory=dict)
     revision: str | None = None
     draws_per_call: Positive | None = None
     timeout: Seconds = 10.0
@@ -167,95 +161,6 @@ class TextData(Table):
         return self
 
 
-class GaussianNoise(Table):
-    """Gaussian noise on a continuous channel."""
-
-    noise: Literal["gaussian"]
-    sigma: Annotated[float, Field(gt=0, strict=True)]
-    low: float | None = None
-    high: float | None = None
-    unit: str | None = None
-    exact: bool = False
-    grid: Annotated[int, Field(ge=1, le=65536, strict=True)] = 255
-    refine: Annotated[int, Field(ge=1, le=65536, strict=True)] = 1
-
-
-class ReplacementNoise(Table):
-    """Each token replaced with probability beta by another one of the alphabet."""
-
-    noise: Literal["uniform_replacement"]
-    beta: Rate
-    alphabet: Annotated[int, Field(ge=2, strict=True)] | tuple[int, ...] | None = None
-    allowed: Literal["all", "plain", "round_trip"] | None = None
-
-    @model_validator(mode="after")
-    def _one_set(self) -> ReplacementNoise:
-        if self.alphabet is not None and self.allowed is not None:
-            raise ValueError("give either alphabet (a number or ids) or allowed (a set of the tokenizer's)")
-        return self
-
-
-class MaskNoise(Table):
-    """Each token masked with probability beta."""
-
-    noise: Literal["mask"]
-    beta: Rate
-    mask_id: Annotated[int, Field(ge=0, strict=True)]
-    alphabet: Annotated[int, Field(ge=1, strict=True)] | None = None
-
-
-class CategoricalNoise(Table):
-    """Each field replaced with probability beta by another of its categories."""
-
-    noise: Literal["categorical"]
-    beta: Rate | tuple[Rate, ...]
-    arities: tuple[Annotated[int, Field(ge=2, strict=True)], ...] | None = None
-
-
-class L2Threat(Table):
-    """A shift of bounded 2-norm."""
-
-    kind: Literal["l2"]
-
-
-class TokenThreat(Table):
-    """Up to max_d tokens rewritten, anywhere."""
-
-    kind: Literal["token_l0"]
-    max_d: Annotated[int, Field(ge=0, le=512, strict=True)]
-    alphabet: Literal["closed", "open"] = "closed"
-
-
-class SuffixThreat(Table):
-    """Up to max_d of the last tokens rewritten, noise on these alone."""
-
-    kind: Literal["suffix_in_place"]
-    max_d: Annotated[int, Field(ge=0, le=512, strict=True)]
-    alphabet: Literal["closed", "open"] = "closed"
-    sampling: Literal["shared", "per_budget"] = "shared"
-
-
-class SlotThreat(Table):
-    """Up to the first max_d of `slot` pads behind the text written, noise on these alone."""
-
-    kind: Literal["suffix_append"]
-    max_d: Annotated[int, Field(ge=0, le=512, strict=True)]
-    pad: Annotated[int, Field(ge=0, strict=True)] = 0
-    slot: Annotated[int, Field(ge=0, strict=True)] | None = None
-    alphabet: Literal["closed", "open"] = "closed"
-    sampling: Literal["shared", "per_budget"] = "shared"
-
-
-class FieldsThreat(Table):
-    """Up to max_d fields changed."""
-
-    kind: Literal["fields_l0"]
-    max_d: Annotated[int, Field(ge=0, le=512, strict=True)]
-
-
-ThreatTable = L2Threat | TokenThreat | SuffixThreat | SlotThreat | FieldsThreat
-
-
 class Statistics(Table):
     """How many draws, at which error probability, and what decides; see docs/configuration.md."""
 
@@ -308,13 +213,11 @@ class RunConfig(Table):
     data: Annotated[TableData | NpzData | ImageData | TextData, Field(discriminator="kind")] | None = None
     channels: dict[
         str,
-        Annotated[
-            GaussianNoise | ReplacementNoise | MaskNoise | CategoricalNoise, Field(discriminator="noise")
-        ],
-    ] = {}
-    threat: dict[str, Annotated[ThreatTable, Field(discriminator="kind")]] = {}
+        Annotated[NoiseTable, Field(discriminator="noise")],
+    ] = Field(default_factory=dict)
+    threat: dict[str, Annotated[ThreatTable, Field(discriminator="kind")]] = Field(default_factory=dict)
     statistics: Statistics = Statistics()
-    filter: dict[str, Any] = {}
+    filter: dict[str, Any] = Field(default_factory=dict)
     report: ReportTable = ReportTable()
     recorded: Recorded | None = None
 
