@@ -29,6 +29,7 @@ def assemble(
     estimates: Sequence[Estimate],
     samples: int,
     stop_reason: str,
+    scheme: str = SCHEME,
 ) -> Certificate:
     """The certificate that the estimates support, verified.
 
@@ -42,6 +43,7 @@ def assemble(
         estimates: the selected label's bound first; see `estimate.from_counts`.
         samples: selection and estimation draws together.
         stop_reason: why sampling stopped.
+        scheme: how the draws were addressed; another one for counts of an earlier version.
     Raises:
         InvalidCertificate: the result does not verify; this would be a fault of the library.
     """
@@ -71,7 +73,7 @@ def assemble(
             stop=statistics.stop,
             stop_reason=stop_reason,
             seed=statistics.seed,
-            noise_scheme=SCHEME,
+            noise_scheme=scheme,
             calibration=rules.calibration,
         ),
     )
