@@ -112,7 +112,7 @@ class Batches:
 
     def _halve(self, error: Exception, total: int) -> bool:
         """Whether the error was a want of memory, and a smaller batch may do."""
-        if not _out_of_memory(error) or total <= 1:
+        if not out_of_memory(error) or total <= 1:
             return False
         self.size = self._voters.room.most = max(1, min(self.size, total) // 2)
         torch = sys.modules.get("torch")
@@ -167,7 +167,7 @@ def _drawn(rows: Sequence[Rows]) -> dict[str, Array]:
     return joined([part for one in rows for part in one.draws.parts(one.start, one.stop)])
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
     # torch.OutOfMemoryError by name: the library does not import torch to find out that it ran out of it.
     # On the CPU torch raises a RuntimeError that only its text tells from others.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from ironbound.smoothing.rules import Rivals, Rules
 from ironbound.smoothing.scheduler import Job, Outcome, alone, together
 from ironbound.smoothing.statistics import Statistics, Stop
 from ironbound.smoothing.statistics import Target as Amounts
+from ironbound.smoothing.tuning import best_batch_size
 from ironbound.smoothing.voting import Reading, Voters
 from ironbound.threats import Threat
 
@@ -49,8 +51,8 @@ class SmoothedClassifier:
         rivals: "complement" proves that the prediction keeps more than half of all votes; "bonferroni" also
             bounds each rival from above, with its own share of alpha. Default: complement for 2 classes.
         class_names: printed in certificates; also understood when the base answers with names.
-        batch_size: most draws per call of the base; by default from the size of the input. It never changes
-            which noise is drawn.
+        batch_size: most draws per call of the base; by default from the size of the input (see `tune`). It
+            never changes which noise is drawn.
         draw_ahead: whether a second thread draws the noise of the next batch while the base answers one; it
             changes no draw. By default where the process may use several cores and a batch is large enough.
         calibration: where the threshold comes from (see `ironbound.smoothing.calibrate`); it brings threshold
@@ -295,6 +297,25 @@ class SmoothedClassifier:
         """
         reading = self._voters.read(inputs)
         return examine(self._voters, self.smoothing, reading)
+
+    def tune(self, inputs: Inputs, *, most: int = 8192, seconds: float = 0.1) -> int:
+        """Measure which batch size serves the base best, and use it from now on.
+
+        Sizes 16, 32, .. are asked about noised copies of the input, up to `most` or to what memory allows.
+        No draw of a certificate depends on the result. A base whose floating-point answers depend on the size
+        in their last digits may count a tie differently, so give `batch_size` where that must not happen.
+
+        Args:
+            inputs: a typical input.
+            most: largest size to try.
+            seconds: spent on each size.
+        Returns:
+            The size.
+        """
+        reading = self._voters.read(inputs)
+        found = best_batch_size(self._voters, self.smoothing, reading, most=most, seconds=seconds)
+        self._voters = replace(self._voters, batch_size=found)
+        return found
 
     def _job(
         self, reading: Reading, threat: Threat, statistics: Statistics, name: str, callback: Callback | None
