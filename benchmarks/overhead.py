@@ -36,7 +36,7 @@ from ironbound.smoothing import batches, classifier
 
 
 class Clock:
-    """Time spent in each part, leaving out what parts spend in each other: by the wall, and of this thread."""
+    """Time spent in each part, without what parts spend in each other: by the wall, and of this thread."""
 
     def __init__(self) -> None:
         self.spent: dict[str, tuple[float, float]] = {}

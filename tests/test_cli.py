@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -235,6 +236,12 @@ def test_a_bug_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         (("--budget", "soon"), "--budget must be a duration such as 90s, 30m, 2h or 1h30m; got 'soon'"),
         (("--budget", "0s"), "--budget must be a duration"),
         (("--workers", "2"), "--workers belongs to --engine ray"),
+        (("--target", "image"), "--target must be such as image=0.5,tokens=1"),
+        (("--target", "image=0.1,image=0.2"), "each channel once"),
+        (("--target", "image=nan"), "amounts >= 0"),
+        (("--target", "picture=0.1"), "picture"),
+        (("--stop", "fixed", "--precision", "0.1"), "--precision to --stop precision"),
+        (("--stop", "target"), "target"),
     ],
 )
 def test_options_that_mean_nothing_are_refused_before_any_work(
@@ -244,3 +251,17 @@ def test_options_that_mean_nothing_are_refused_before_any_work(
     assert result.exit_code == BAD_INPUT
     assert message in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_early_stopping_from_the_command_line(tmp_path: Path) -> None:
+    path = write_config(tmp_path / "mine")
+    options = ("--n", "3000", "--target", "image=0.2,tokens=1", "--target", "image=0.5", "--json")
+    result = ironbound("certify", path, "--out", tmp_path / "a", *options)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["samples"]["mean"] < 1500
+    written = tomllib.loads((tmp_path / "a" / "config.toml").read_text())["statistics"]
+    assert written["target"] == [{"image": 0.2, "tokens": 1.0}, {"image": 0.5}]
+    result = ironbound("certify", path, "--out", tmp_path / "b", "--precision", "0.5")
+    assert result.exit_code == 0
+    written = tomllib.loads((tmp_path / "b" / "config.toml").read_text())["statistics"]
+    assert (written["stop"], written["precision"]) == ("precision", 0.5)

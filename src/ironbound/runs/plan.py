@@ -19,6 +19,7 @@ from ironbound.runs.config import RunConfig, Statistics, parse, read
 from ironbound.runs.endpoint import BATCH, without_patience
 from ironbound.runs.problems import explain
 from ironbound.smoothing.estimate import check_attainable
+from ironbound.smoothing.goal import Target
 from ironbound.smoothing.rules import Rules
 
 
@@ -246,8 +247,15 @@ def _refuse_statistics(problem: Problem, given: Mapping[str, Any]) -> None:
         )
 
 
+def _targets(statistics: Statistics) -> list[dict[str, float]]:
+    target = statistics.target
+    if target is None:
+        return []
+    return [dict(target)] if isinstance(target, Mapping) else [dict(one) for one in target]
+
+
 def _refuse_hopeless(statistics: Statistics, problem: Problem, total: int) -> None:
-    """Refuse, before any work, what would fail for every input: a decision rule, n, or a threat."""
+    """Refuse, before any work, what would fail for every input: a decision rule, n, a threat, a target."""
     rules = Rules.build(
         problem.num_classes,
         statistics.threshold,
@@ -266,7 +274,10 @@ def _refuse_hopeless(statistics: Statistics, problem: Problem, total: int) -> No
     first: InputError | None = None
     for example in problem.examples[:total]:
         try:
-            problem.smoothing.check_threat(problem.threat, problem.smoothing.check(example.inputs))
+            values = problem.smoothing.check(example.inputs)
+            problem.smoothing.check_threat(problem.threat, values)
+            for amounts in _targets(statistics):
+                Target.build(problem.smoothing, values, problem.threat, amounts)
             return
         except InputError as error:
             first = first or InputError(f"no input can be certified; input {example.id!r}: {error}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from ironbound.cli.amounts import amounts
 from ironbound.cli.durations import seconds
 from ironbound.cli.friendly import (
     BUDGET_SPENT,
@@ -33,6 +34,7 @@ class Stop(StrEnum):
     """When to stop drawing noise for one input."""
 
     fixed = "fixed"
+    target = "target"
     precision = "precision"
 
 
@@ -62,7 +64,21 @@ def certify(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed; same seed, same counts.")] = None,
     stop: Annotated[
-        Stop | None, typer.Option(help="Draw a fixed number, or stop early at a wanted precision.")
+        Stop | None, typer.Option(help="Draw a fixed number, or stop early: at a decision or a precision.")
+    ] = None,
+    decide: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="AMOUNTS",
+            help="Stop once it is decided whether this attack, such as image=0.5,tokens=1, is covered; may "
+            "be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(help="Stop once no radius can grow by more than this share.", show_default=False),
     ] = None,
     budget: Annotated[
         str | None,
@@ -96,7 +112,7 @@ def certify(
     from ironbound.runs.runner import run
 
     console = Console(stderr=True)
-    overrides = {"n": n, "n0": n0, "alpha": alpha, "seed": seed, "stop": None if stop is None else stop.value}
+    overrides = {"n": n, "n0": n0, "alpha": alpha, "seed": seed, **_stopping(stop, decide, precision)}
     with termination_is_interrupt():
         with preparing(console, f"preparing {target}") as progress:
             planned = plan(target, overrides, limit=limit, progress=progress)
@@ -132,6 +148,19 @@ def certify(
     if spent:
         return BUDGET_SPENT
     return PARTLY_FAILED if failed else 0
+
+
+def _stopping(stop: Stop | None, decide: list[str] | None, precision: float | None) -> dict[str, object]:
+    """The stopping rule, which its own options imply."""
+    implied = Stop.target if decide else Stop.precision if precision is not None else stop
+    if implied is not (stop or implied) or (decide and precision is not None):
+        raise InputError(
+            "--target belongs to --stop target, --precision to --stop precision; give one of them"
+        )
+    if implied is None:
+        return {}
+    target = tuple(amounts(text) for text in decide) if decide else None
+    return {"stop": implied.value, "target": target, "precision": precision}
 
 
 def _ray(workers: int | None) -> Engine:
