@@ -30,6 +30,8 @@ LAYER = {
     "latent": 7.5,
     # Attacks need the methods (to attack smoothed and Lipschitz classifiers); runs may report attacks.
     "attacks": 8,
+    # Baselines are methods of others, run on the classifiers of the rooms below, to be compared with ours.
+    "baselines": 8,
     # Training needs the networks to be trained (lipschitz), and their data.
     "training": 8,
     "runs": 9,

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ironbound.channels import Smoothing
+from ironbound.baselines import one_channel
 from ironbound.data import mnist_filter
 from ironbound.data.problem import Example, Problem
 from ironbound.experiments.context import Context
 from ironbound.experiments.curves import plot
 from ironbound.experiments.measure import Row, certified, radius
 from ironbound.experiments.result import Result, Table
-from ironbound.smoothing import SmoothedClassifier
 from ironbound.threats import SuffixAppend, Threat
 
 WHERE = (
@@ -167,16 +166,11 @@ def _alone(
     settings: Mapping[str, Any],
 ) -> list[Row]:
     """One input with one channel under noise and attack; the other stays as it is, inside the model."""
-    other = {name: torch.from_numpy(value) for name, value in example.inputs.items() if name != channel}
-
-    def base(batch: Mapping[str, Any]) -> Any:
-        size = len(batch[channel])
-        fixed = {name: value.expand(size, *value.shape) for name, value in other.items()}
-        return problem.base({**batch, **fixed})
-
-    model = SmoothedClassifier(
-        base,
-        Smoothing(**{channel: problem.smoothing[channel]}),
+    model = one_channel(
+        problem.base,
+        problem.smoothing,
+        {name: torch.from_numpy(value) for name, value in example.inputs.items()},
+        channel,
         2,
         threshold=problem.threshold,
         class_names=problem.class_names,
