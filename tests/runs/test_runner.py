@@ -17,7 +17,7 @@ from little_runs import classify, plan
 
 from ironbound.certificate import Certificate
 from ironbound.data.problem import Example
-from ironbound.errors import RunError
+from ironbound.errors import InputError, RunError
 from ironbound.runs.folder import CONFIG, RESULTS, differences
 from ironbound.runs.recheck import recheck
 from ironbound.runs.runner import Event, run
@@ -367,3 +367,18 @@ def test_the_time_of_inputs_adds_up_to_the_time_that_passed(tmp_path: Path) -> N
     passed = time.perf_counter() - started
     total = sum(row.seconds for row in rows(tmp_path))
     assert 0.1 * passed < total <= passed
+
+
+def test_a_model_that_answers_at_random_ends_the_run_with_the_reason(tmp_path: Path) -> None:
+    coin = np.random.default_rng(0)
+
+    def moody(batch: dict[str, np.ndarray]) -> np.ndarray:
+        return coin.integers(0, 2, len(batch["image"]))
+
+    with pytest.raises(InputError, match="base answers at random"):
+        run(plan(base=moody), tmp_path / "refused")
+    assert rows(tmp_path / "refused") == []
+    accepted = dataclasses.replace(plan(base=moody), document={"model": {"unrepeatable": "warn"}})
+    with pytest.warns(RuntimeWarning, match="base answers at random"):
+        run(accepted, tmp_path / "accepted")
+    assert len(rows(tmp_path / "accepted")) == 6

@@ -11,7 +11,8 @@ import torch
 
 import ironbound as ib
 from ironbound.channels.base import Array
-from ironbound.smoothing.batches import Batches, Rows, count
+from ironbound.smoothing import batches
+from ironbound.smoothing.batches import Batches, Rows, cores, count, drawing_thread
 from ironbound.smoothing.draws import Draws
 from ironbound.smoothing.statistics import Statistics
 
@@ -115,8 +116,8 @@ def test_rows_of_one_batch_are_counted_for_their_own_input() -> None:
     for i, level in enumerate([0.0, 1.0, 1.0, 0.0]):
         reading = voters.read({"x": [level]})
         rows.append(Rows(Draws(model.smoothing, reading.values, 0, str(i), "e"), reading, 0, 10 + i))
-    batches = Batches(voters, 1000)
-    found = batches.votes(rows, batches.draw(rows))
+    some = Batches(voters, 1000)
+    found = some.votes(rows, some.draw(rows))
     assert [np.asarray(votes).tolist() for votes in found] == [[10, 0], [0, 11], [0, 12], [13, 0]]
 
 
@@ -190,3 +191,19 @@ def test_a_model_on_cuda_gives_the_counts_of_the_cpu() -> None:
         model = ib.SmoothedClassifier(wrapped, ib.Smoothing(x=ib.Gaussian(0.5)), num_classes=2)
         found.append(model.certify({"x": np.linspace(0, 1, 8)}, threat=ib.Threat(x=ib.L2()), n=5000))
     assert found[0].to_json() == found[1].to_json()
+
+
+def test_a_second_thread_is_used_where_there_are_cores_and_work_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batches, "cores", lambda: 2)
+    for ahead, values, expected in ((None, 2**20, True), (None, 100, False), (False, 2**20, False)):
+        with drawing_thread(ahead, values) as thread:
+            assert (thread is not None) == expected
+    with drawing_thread(True, 1) as thread:
+        assert thread is not None
+    monkeypatch.undo()
+    monkeypatch.setenv("IRONBOUND_CORES", "1")
+    assert cores() == 1
+    with drawing_thread(None, 2**20) as thread:
+        assert thread is None

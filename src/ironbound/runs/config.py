@@ -33,6 +33,7 @@ class ClassesTable(Table):
     num_classes: Annotated[int, Field(ge=2, strict=True)] | None = None
     class_names: tuple[str, ...] | None = None
     batch_size: Positive | None = None
+    unrepeatable: Literal["refuse", "warn", "ignore"] = "refuse"
 
     @model_validator(mode="after")
     def _classes(self) -> Self:

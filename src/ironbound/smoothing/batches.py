@@ -143,9 +143,11 @@ def drawing_thread(ahead: bool | None, values: int) -> Iterator[ThreadPoolExecut
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Processor cores that this process may use, at most the number in IRONBOUND_CORES."""
     allowed = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+    found = len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+    told = os.environ.get("IRONBOUND_CORES", "")
+    return min(found, int(told)) if told.isdecimal() else found
 
 
 def count(voters: Voters, reading: Reading, draws: Draws, start: int, stop: int) -> Counts:

@@ -47,7 +47,8 @@ def cluster(workers: int | None) -> Iterator[tuple[Any, int, dict[str, Any]]]:
         if count > cores:
             raise wrong_value("workers", workers, f"at most the number of cores, {cores}")
         threads = cores // count
-        variables = dict.fromkeys(_THREADS, str(threads))
+        # Workers share out the cores, so none draws noise on a second thread of its own.
+        variables = dict.fromkeys(_THREADS, str(threads)) | {"IRONBOUND_CORES": "1"}
         # A cluster on other machines does not know our environment.
         variables |= {key: value for key, value in os.environ.items() if key.startswith("IRONBOUND_")}
         options: dict[str, Any] = {"num_cpus": threads, "runtime_env": {"env_vars": variables}}

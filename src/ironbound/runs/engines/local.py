@@ -83,6 +83,7 @@ def classifier(plan: Plan) -> SmoothedClassifier:
         class_names=problem.class_names,
         calibration=problem.calibration,
         batch_size=plan.batch_size,
+        unrepeatable=plan.document.get("model", {}).get("unrepeatable", "refuse"),
     )
 
 
