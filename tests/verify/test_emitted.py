@@ -62,6 +62,30 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], int]] = {
         {"image": ib.L2(), "tokens": ib.TokenL0(2)},
         4,
     ),
+    "end": (
+        {"image": ib.Gaussian(0.5), "tokens": ib.UniformReplacement(0.6, list(range(4, 60)))},
+        {"image": IMAGE, "tokens": TEXT[::-1]},
+        {"image": ib.L2(), "tokens": ib.SuffixInPlace(3, "open")},
+        2,
+    ),
+    "slot": (
+        {"image": ib.Gaussian(0.5), "tokens": ib.UniformReplacement(0.9, ib.Alphabet(range(4, 60), "plain"))},
+        {"image": IMAGE, "tokens": TEXT},
+        {"image": ib.L2(), "tokens": ib.SuffixAppend(2, pad=0, slot=3, sampling="per_budget")},
+        2,
+    ),
+    "edits": (
+        {"image": ib.AnisotropicGaussian(np.full((2, 2), 0.5)), "tokens": ib.Deletion(0.97, width=20)},
+        {"image": IMAGE, "tokens": TEXT},
+        {"image": ib.L2(), "tokens": ib.Edits(3, ["insert", "delete"])},
+        2,
+    ),
+    "synonyms": (
+        {"image": ib.Gaussian(0.5), "tokens": ib.SynonymReplacement(0.5, [[0, 1, 2], [5, 20]])},
+        {"image": IMAGE, "tokens": TEXT},
+        {"image": ib.L2(), "tokens": ib.SynonymL0(5)},
+        2,
+    ),
     "several": (
         {"image": ib.Gaussian(0.5), "other": ib.Gaussian(2.0), "tokens": ib.Mask(0.8, 99)}
         | {"row": ib.Categorical([4, 3, 3], 0.5)},
@@ -105,7 +129,8 @@ def test_a_thousandth_more_is_refused(name: str) -> None:
     for row in data["claims"]:
         if row["mu"]:
             row["mu"] += 1e-3
-            scales = {c["channel"]: c["sigma"] for c in data["evidence"]["channels"] if c["threat"] == "l2"}
+            evidence = data["evidence"].get("parts", [data["evidence"]])[0]
+            scales = {c["channel"]: c["sigma"] for c in evidence["channels"] if c["threat"] == "l2"}
             row["radii"] = {c: np.nextafter(row["mu"] * sigma, 0.0).item() for c, sigma in scales.items()}
             row["radius"] = next(iter(row["radii"].values())) if len(scales) == 1 else row["mu"]
             break

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
+from typing import Any
 
 import handmade
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ironbound.certificate import ReplacementNoise
+from ironbound.certificate import DeletionNoise, ReplacementNoise, SuffixNoise, SynonymNoise
 from ironbound.errors import InvalidCertificate
-from ironbound.verify.positions import Group, Position, groups_of, masked, position, replaced, undominated
+from ironbound.verify.positions import (
+    Group,
+    Position,
+    choices,
+    edited,
+    groups_of,
+    masked,
+    position,
+    replaced,
+    undominated,
+)
 from ironbound.verify.products import joint
 
 
@@ -180,3 +191,57 @@ def test_powers_of_several_positions_multiply() -> None:
         for p, q in law.atoms:
             total += max(Fraction(0), Fraction(int(p), int(law.scale)) * g - Fraction(int(q), int(law.scale)))
         assert total == divergence(expected, g)
+
+
+def test_an_edit_shows_the_token_that_only_one_text_holds() -> None:
+    r, one, zero = Fraction(3, 4), Fraction(1), Fraction(0)
+    assert edited(0.75, True, False) == position([(1 - r, zero), (r, one)])  # deleted: the clean text has it
+    assert edited(0.75, False, True) == position([(one, r), (zero, 1 - r)])  # inserted
+    assert edited(0.75, True, True) == position([(1 - r, zero), (zero, 1 - r), (r, r)]) == masked(0.75)
+    assert edited(0.75, True, True).worse(edited(0.75, True, False))
+    assert edited(0.75, True, True).worse(edited(0.75, False, True))
+    assert not edited(0.75, True, False).worse(edited(0.75, False, True))
+
+
+@pytest.mark.parametrize(
+    ("operations", "expected"),
+    [
+        (("insert",), [{(False, True): 3}]),
+        (("delete",), [{(True, False): 2}]),  # the text has two tokens only
+        (("substitute",), [{(True, True): 2}]),
+        (
+            ("insert", "delete"),
+            [
+                {(False, True): 3},
+                {(False, True): 2, (True, False): 1},
+                {(False, True): 1, (True, False): 2},
+            ],
+        ),
+        (("insert", "delete", "substitute"), [{(True, True): 2, (False, True): 1}]),
+    ],
+)
+def test_edits_are_spread_in_every_way_that_may_be_worst(operations: Any, expected: Any) -> None:
+    record = DeletionNoise("t", 0.75, 9, 0, 2, "edits", 3, operations)
+    wanted = [{edited(0.75, *ends): n for ends, n in one.items()} for one in expected]
+    found = [dict(choice) for choice in choices(record, 3)]
+    assert len(found) == len(wanted)
+    assert all(one in wanted for one in found)
+
+
+def test_synonyms_beyond_the_last_one_change_nothing() -> None:
+    record = SynonymNoise("t", 0.5, ((2, 1), (6, 2)), "ab", 9, "synonym_l0", 5)
+    small, large = replaced(2, 0.5, True, True), replaced(6, 0.5, True, True)
+    assert [dict(c) for c in choices(record, 1)] == [{large: 1}]
+    assert (
+        [dict(c) for c in choices(record, 3)]
+        == [{large: 2, small: 1}]
+        == [dict(c) for c in choices(record, 5)]
+    )
+
+
+def test_a_budget_reaches_the_tokens_of_a_suffix_in_order() -> None:
+    kernel = ReplacementNoise("t", 0.5, 9, 3, outside=1)
+    record = SuffixNoise("t", kernel, 8, 3, (2,), None, None, "suffix_in_place", 3, "closed")
+    for d, outside in ((1, 0), (2, 1), (3, 1)):
+        inside, beyond = groups_of(record, d)
+        assert (inside.capacity, beyond.capacity) == (d - outside, outside)
