@@ -34,6 +34,22 @@ _TASKS = {
         "ironbound.data.fashion_products",
         "image + text: is this article of clothing for sports or for every day?",
     ),
+    "pneumonia-hycas": (
+        "ironbound.training.pneumonia_hycas",
+        "image: pneumonia on chest X-rays? HyCAS, votes under input noise and internal draws",
+    ),
+    "pneumonia-hycas-margin": (
+        "ironbound.training.pneumonia_hycas_margin",
+        "image: the same network; margin of its expected logits, no noise on the input",
+    ),
+    "pneumonia-hycas-ramp": (
+        "ironbound.training.pneumonia_hycas_ramp",
+        "image: the same network; mean score under noise, with its Lipschitz constant",
+    ),
+    "mnist-latent": (
+        "ironbound.latent.mnist_task",
+        "image: which MNIST digit? Exact radii from Gaussians behind a 1-Lipschitz encoder, no noise",
+    ),
 }
 
 
