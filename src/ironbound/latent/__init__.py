@@ -8,6 +8,7 @@ existence             what radius any classifier could reach (overlap, separatio
 encoders, encoded     Lipschitz encoders in front, and certificates about their input
 head, center          encoders without a constant, under noise
 transfer              from the mixture to the data, given their KL divergence
+reporting             does an encoder suit: words, pictures, one HTML page
 diagnostics           how far the data are from the mixture
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 from ironbound.latent.audit import audit
 from ironbound.latent.center import CenterSmoothing
 from ironbound.latent.center_evidence import CenterEvidence
+from ironbound.latent.certifier import LatentCertifier
 from ironbound.latent.certify import model_digest
 from ironbound.latent.diagnostics import (
     Accuracy,
@@ -46,6 +48,7 @@ from ironbound.latent.linear import LinearScores
 from ironbound.latent.overlap import nearest_shift, optimal_robust_error, overlap_bound
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii, Radii
+from ironbound.latent.reporting import LatentReport, report
 from ironbound.latent.separation import ellipsoid_distance
 from ironbound.latent.transfer import transfer
 
@@ -62,7 +65,9 @@ __all__ = [
     "GaussianClassifier",
     "HuggingFaceEncoder",
     "KLEstimate",
+    "LatentCertifier",
     "LatentEvidence",
+    "LatentReport",
     "LinearEncoder",
     "LinearScores",
     "LipschitzEncoder",
@@ -88,6 +93,7 @@ __all__ = [
     "nearest_shift",
     "optimal_robust_error",
     "overlap_bound",
+    "report",
     "transfer",
     "tv_lower_bound",
 ]
