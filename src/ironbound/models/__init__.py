@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ironbound.models.tokens import DecodedText as DecodedText
     from ironbound.models.tokens import HuggingFaceTokenizer as HuggingFaceTokenizer
     from ironbound.models.torch import TorchClassifier as TorchClassifier
+    from ironbound.models.transformers import TransformersGuard as TransformersGuard
+    from ironbound.models.transformers import TransformersImageClassifier as TransformersImageClassifier
+    from ironbound.models.transformers import TransformersTextClassifier as TransformersTextClassifier
 
 __all__ = [
     "BaseClassifier",
@@ -22,6 +25,9 @@ __all__ = [
     "TableSchema",
     "TabularClassifier",
     "TorchClassifier",
+    "TransformersGuard",
+    "TransformersImageClassifier",
+    "TransformersTextClassifier",
     "as_base",
 ]
 
@@ -39,4 +45,8 @@ def __getattr__(name: str) -> Any:
         from ironbound.models import tokens
 
         return getattr(tokens, name)
+    if name.startswith("Transformers") and name in __all__:
+        from ironbound.models import transformers
+
+        return getattr(transformers, name)
     raise AttributeError(f"module 'ironbound.models' has no attribute {name!r}")
