@@ -174,6 +174,7 @@ def test_a_closed_store_is_one_file_that_is_read_where_nothing_can_be_written(pa
         store.add(row(0))
         assert path.with_name(path.name + "-wal").exists()
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert path.read_bytes()[18:20] == b"\x01\x01"  # the header no longer asks for a write-ahead log
     uri = f"{path.as_uri()}?mode=ro&immutable=1"
     connection = sqlite3.connect(uri, uri=True)
     assert connection.execute("SELECT count(*) FROM results").fetchone() == (1,)
