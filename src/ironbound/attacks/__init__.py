@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ironbound.attacks.curves import robustness_curves as robustness_curves
     from ironbound.attacks.gradient import Averaged as Averaged
     from ironbound.attacks.gradient import pgd as pgd
+    from ironbound.attacks.joint import AttackResult as AttackResult
+    from ironbound.attacks.joint import JointAttack as JointAttack
     from ironbound.attacks.masking import GradientReport as GradientReport
     from ironbound.attacks.masking import gradient_checks as gradient_checks
     from ironbound.attacks.robust import RobustAccuracy as RobustAccuracy
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 # Found on first use: torch is loaded only by those who attack something.
 _HOMES = {
+    "AttackResult": "joint",
+    "JointAttack": "joint",
     "Averaged": "gradient",
     "pgd": "gradient",
     "GradientReport": "masking",
@@ -33,8 +37,10 @@ _HOMES = {
 }
 
 __all__ = [
+    "AttackResult",
     "Averaged",
     "GradientReport",
+    "JointAttack",
     "RobustAccuracy",
     "RobustnessCurves",
     "gradient_checks",

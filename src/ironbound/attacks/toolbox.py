@@ -7,7 +7,7 @@ classes. Its AutoAttack imports the package multiprocess, which it does not depe
 fails in a plain installation; we run the parts of the ensemble one after the other instead, each on what the
 earlier ones left, as AutoAttack does. It draws from NumPy's global generator, which is put back afterwards.
 Its Square attack in the 2-norm divides by the length left in the budget where the published algorithm
-multiplies, so that an exhausted budget divides by zero: what is not finite is dropped, and the attack is weak.
+multiplies, so that an exhausted budget divides by zero: what is not finite is dropped; the attack is weak.
 """
 
 from __future__ import annotations

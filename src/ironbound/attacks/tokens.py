@@ -1,0 +1,128 @@
+"""Which tokens an attacker may write, and where: a threat's record, turned into places and symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ironbound.channels.base import AbstractChannel, Array
+from ironbound.channels.suffix import OnSlot, OnSuffix, narrowed
+from ironbound.errors import InputError
+from ironbound.threats import Budget, SuffixAppend, SuffixInPlace, TokenL0
+
+
+@dataclass(frozen=True)
+class Writable:
+    """What may be written into one discrete channel.
+
+    Attributes:
+        clean: the value the attack starts from, shape (length,); under `SuffixAppend` with its slot of pads.
+        places: positions that may be written to.
+        symbols: for each of these the ids that may be written there.
+        most: how many positions may differ from `clean`.
+        channel: the noise on a value of this length, wherever it lies.
+    """
+
+    clean: Array
+    places: tuple[int, ...]
+    symbols: tuple[NDArray[np.int64], ...]
+    most: int
+    channel: AbstractChannel
+
+    def allows(self, value: Array) -> bool:
+        """Whether a value is within the budget, and holds only what may be written where it was written."""
+        if value.shape != self.clean.shape:
+            return False
+        changed = np.flatnonzero(value != self.clean)
+        allowed = dict(zip(self.places, self.symbols, strict=True))
+        return changed.size <= self.most and all(
+            int(at) in allowed and bool(np.isin(value[at], allowed[int(at)])) for at in changed
+        )
+
+
+@dataclass(frozen=True)
+class _Between(AbstractChannel):
+    """A kernel on the tokens start..stop-1 of a text of fixed length: a slot whose places are written."""
+
+    kernel: AbstractChannel
+    start: int
+    stop: int
+    noise = "suffix"
+    threat = "suffix_append"
+
+    def check(self, value: object, name: str) -> Array:
+        return self.kernel.check(value, name)
+
+    def sample(self, value: Array, generator: np.random.Generator, count: int) -> Array:
+        noised = np.repeat(value[None], count, axis=0)
+        if self.stop > self.start:
+            reached = value[self.start : self.stop]
+            noised[:, self.start : self.stop] = self.kernel.sample(reached, generator, count)
+        return noised
+
+    def laws(self, budget: Budget, d: float, value: Array) -> Any:
+        raise InputError("an attacked slot has no law of its own")
+
+    def record(self, value: Array, name: str, budget: Budget | None) -> dict[str, Any]:
+        raise InputError("an attacked slot is recorded by its threat")
+
+
+def writable_tokens(
+    channel: AbstractChannel, budget: Budget, clean: Array, d: int, alphabet: Sequence[int] | None = None
+) -> Writable:
+    """What an attacker of budget d may write into a text.
+
+    Args:
+        channel: the kernel, before it was placed by the threat.
+        budget: TokenL0, SuffixInPlace or SuffixAppend; per-budget sampling means the classifier of budget d.
+        clean: token ids (length,).
+        d: number of changes, at most the budget's max_d.
+        alphabet: ids to try; by default those that the noise can show.
+    Raises:
+        InputError: the kernel names no alphabet and none is given; or the budget is none of the three.
+
+    Example:
+        >>> from ironbound.channels import UniformReplacement
+        >>> noise = UniformReplacement(beta=0.5, alphabet=10)
+        >>> writable_tokens(noise, SuffixInPlace(max_d=2), np.array([1, 2, 3]), 1).places
+        (2,)
+        >>> found = writable_tokens(noise, SuffixAppend(max_d=1, pad=0, slot=2), np.array([1, 2, 3]), 1)
+        >>> found.clean.tolist(), found.places
+        ([1, 2, 3, 0, 0], (3,))
+    """
+    kernel = channel.kernel if isinstance(channel, OnSuffix | OnSlot) else channel
+    ids = _ids(kernel, alphabet)
+    if isinstance(budget, TokenL0):
+        return _whole(clean, range(clean.size), ids, d, channel)
+    if not isinstance(budget, SuffixInPlace | SuffixAppend):
+        raise InputError(
+            f"there is no attack for {budget!r}; there is for TokenL0, SuffixInPlace, SuffixAppend"
+        )
+    own = narrowed(budget, max(1, d)) if budget.sampling == "per_budget" else budget
+    if isinstance(own, SuffixInPlace):
+        placed = kernel.placed(own)
+        return _whole(clean, range(max(0, clean.size - d), clean.size), ids, d, placed)
+    slot = np.full(own.places, own.pad, dtype=clean.dtype)
+    noised = _Between(kernel, clean.size, clean.size + own.max_d)
+    return _whole(np.concatenate([clean, slot]), range(clean.size, clean.size + d), ids, d, noised)
+
+
+def _whole(
+    clean: Array, places: Sequence[int], ids: NDArray[np.int64], d: int, channel: AbstractChannel
+) -> Writable:
+    return Writable(clean, tuple(places), (ids,) * len(places), d, channel)
+
+
+def _ids(kernel: AbstractChannel, alphabet: Sequence[int] | None) -> NDArray[np.int64]:
+    if alphabet is not None:
+        return np.array(sorted({int(i) for i in alphabet}), dtype=np.int64)
+    known = getattr(kernel, "alphabet", None)
+    if isinstance(known, int):
+        return np.arange(known, dtype=np.int64)
+    if known is not None:
+        return np.array(sorted(int(i) for i in known), dtype=np.int64)
+    raise InputError(f"{kernel!r} names no alphabet; give the ids that an attacker may write as alphabet")
