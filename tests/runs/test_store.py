@@ -202,7 +202,20 @@ def test_rows_reach_the_disk_every_few_seconds(path: Path, monkeypatch: pytest.M
             store.add(row(int(10 * second)))
         store._connection.set_trace_callback(None)
     waits = [text.split("= ")[1] for text in heard if "synchronous" in text]
-    assert waits == ["NORMAL", "NORMAL", "FULL", "NORMAL", "FULL"]
+    assert waits == ["NORMAL", "FULL", "NORMAL", "FULL"]
+
+
+def test_without_a_log_every_row_waits_for_the_disk(path: Path) -> None:
+    with Store.create(path, {}, {}) as store:
+        store._connection.execute("PRAGMA journal_mode = DELETE")
+        store._logged = False
+        heard: list[str] = []
+        store._connection.set_trace_callback(heard.append)
+        store.add(row(0))
+        store.add(row(1))
+        store._connection.set_trace_callback(None)
+        assert not any("synchronous" in text for text in heard)
+        assert store._connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
 
 def test_notes_belong_to_their_session(path: Path) -> None:

@@ -73,9 +73,10 @@ def now() -> str:
 class Store:
     """Rows of one run. Open with `Store.create` or `Store.open`; use as a context manager."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, writer: bool = False) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, logged: bool = False) -> None:
         self._connection = connection
-        self._writer = writer
+        self._logged = logged
+        self._waits = True  # at every commit, for the disk
         self._synced = time.monotonic()
         self.path = path
 
@@ -139,13 +140,14 @@ class Store:
                 connection.execute("PRAGMA synchronous = FULL")
                 if version[0] == "1":
                     connection.executescript(UPGRADE)
+                logged = False
                 if writer:
-                    # Where a write-ahead log is impossible the old journal stays, with its two waits a row.
-                    connection.execute("PRAGMA journal_mode = WAL")
+                    # Where a log is impossible the old journal stays, with its waits at every row.
+                    logged = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal"
             except BaseException:
                 connection.close()
                 raise
-        return cls(connection, path, writer)
+        return cls(connection, path, logged)
 
     def __enter__(self) -> Store:
         return self
@@ -155,7 +157,7 @@ class Store:
 
     def close(self) -> None:
         """Close the file; a writer leaves a single file that can be read where nothing can be written."""
-        if self._writer:
+        if self._logged:
             # Refused while somebody else reads, or by a full disk: then the log stays beside the file.
             with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA journal_mode = DELETE")
@@ -204,9 +206,11 @@ class Store:
             row.stop_reason,
             now(),
         )
-        due = time.monotonic() - self._synced >= SYNC_EVERY
+        due = not self._logged or time.monotonic() - self._synced >= SYNC_EVERY
         with damage_reported(self.path):
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if due else 'NORMAL'}")
+            if due is not self._waits:
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if due else 'NORMAL'}")
+                self._waits = due
             self._connection.execute(
                 f"INSERT OR REPLACE INTO results ({_COLUMNS}, finished_at) VALUES ({', '.join('?' * 13)})",
                 values,
