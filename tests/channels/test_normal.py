@@ -101,3 +101,63 @@ def test_float64_is_drawn_by_numpy() -> None:
     found = standard_normal(random(), (3, 4), np.float64)
     assert np.array_equal(found, random().standard_normal((3, 4)))
     assert standard_normal(random(), (3, 4), np.float32).dtype == np.float32
+
+
+class Scripted:
+    """Stands for a generator: given words, given uniform numbers, and 42 for each fresh normal number."""
+
+    def __init__(self, words: list[int], uniform: list[float]) -> None:
+        self.words, self.uniform = words, uniform
+        self.bit_generator = self
+
+    def random_raw(self, size: int) -> Any:
+        both = np.array(self.words, dtype="<u4").view("<u8")
+        assert both.size == size
+        return both
+
+    def random(self, size: int) -> Any:
+        return np.array([self.uniform.pop(0) for _ in range(size)])
+
+    def standard_normal(self, size: int) -> Any:
+        return np.full(size, 42.0)
+
+
+def scripted(words: list[int], uniform: list[float]) -> list[float]:
+    numbers = np.empty(len(words), dtype=np.float32)
+    fill_normal(Scripted(words, uniform), numbers)  # type: ignore[arg-type]
+    return numbers.tolist()
+
+
+@pytest.mark.parametrize("layer", [0, 1, 77, 254])
+def test_a_place_and_its_mirror_give_opposite_numbers(layer: int) -> None:
+    edge = float(normal._tables()[0][layer])  # pyright: ignore[reportPrivateUsage]
+    for place in (0, 1, 12345, 2**22):
+        one, other = scripted([place << 8 | layer, (2**24 - 1 - place) << 8 | layer], [])
+        assert one == -other > 0
+        assert math.isclose(one, (place + 0.5) * 2.0**-23 * edge, rel_tol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [1, 2, 100, 254, 255])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_at_the_edge_of_a_layer_the_density_decides(layer: int, share: float) -> None:
+    """A point is kept when its height, uniform within the layer, lies under the curve."""
+    edges = normal._tables()[0]  # pyright: ignore[reportPrivateUsage]
+    outer, inner = float(edges[layer]), float(edges[layer + 1])
+    place = int((inner + share * (outer - inner)) / outer * 2**23)
+    x = (place + 0.5) * 2.0**-23 * outer
+    low, high, curve = (math.exp(-0.5 * at * at) for at in (outer, inner, x))
+    under = (curve - low) / (high - low)
+    word = place << 8 | layer
+    kept, anew = (scripted([word, 77], [u])[0] for u in (under - 1e-4, under + 1e-4))
+    assert math.isclose(kept, x, rel_tol=1e-6)
+    assert anew == 42.0
+
+
+def test_beyond_the_lowest_layer_the_tail_is_inverted() -> None:
+    edges = normal._tables()[0]  # pyright: ignore[reportPrivateUsage]
+    place = int(edges[1] / edges[0] * 2**23) + 10
+    for word, side in ((place << 8, 1), ((2**24 - 1 - place) << 8, -1)):
+        for uniform in (0.0, 0.3, 0.999):
+            found = scripted([word, 77], [0.5, uniform])[0]
+            share = stats.norm.sf(side * found) / stats.norm.sf(edges[1])
+            assert math.isclose(share, 1 - uniform, rel_tol=1e-5)

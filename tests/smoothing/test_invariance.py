@@ -207,3 +207,22 @@ def test_a_second_thread_is_used_where_there_are_cores_and_work_for_it(
     assert cores() == 1
     with drawing_thread(None, 2**20) as thread:
         assert thread is None
+
+
+@pytest.mark.parametrize("ahead", [False, True], ids=["one thread", "drawing ahead"])
+def test_an_input_that_fails_ends_once_although_more_of_its_draws_are_in_the_air(ahead: bool) -> None:
+    def touchy(batch: dict[str, Array]) -> Array:
+        if (batch["image"] > 50).any():
+            raise RuntimeError("cannot read this one")
+        return base(batch)
+
+    data = inputs(3)
+    data[0] = ("bad", {**data[0][1], "image": np.full(4, 100, dtype=np.float32)})
+    model = ib.SmoothedClassifier(
+        touchy, SMOOTHING, num_classes=2, batch_size=50, draw_ahead=ahead, unrepeatable="ignore"
+    )
+    statistics = Statistics(alpha=0.01, n=400, n0=400, seed=5)
+    found = list(model.outcomes(data, threat=THREAT, statistics=statistics))
+    assert sorted(place for place, _ in found) == [0, 1, 2]
+    assert str(dict(found)[0].error) == "cannot read this one"
+    assert all(dict(found)[place].certificate is not None for place in (1, 2))
