@@ -338,5 +338,5 @@ def _written(at: Inputs, name: str, place: int, symbol: int) -> Inputs:
 def _used(
     clean: Inputs, found: Inputs, radii: Mapping[str, float], writables: Mapping[str, Writable]
 ) -> dict[str, float]:
-    used = {name: float(squared_norm(found[name], clean[name])) ** 0.5 for name in radii}
-    return used | {name: int(np.count_nonzero(found[name] != clean[name])) for name in writables}
+    used: dict[str, float] = {name: float(squared_norm(found[name], clean[name])) ** 0.5 for name in radii}
+    return used | {name: float(np.count_nonzero(found[name] != clean[name])) for name in writables}
