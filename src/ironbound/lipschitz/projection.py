@@ -84,13 +84,23 @@ class RandomProjectionConv2d(nn.Module):
 
 
 def _aol_scales(weights: Tensor) -> Tensor:
-    """`aol_scale` of many kernels at once: (N, C_out, C_in, k, k) -> (N, C_in)."""
-    count, _, inputs, size, _ = weights.shape
+    """`aol_scale` of many kernels at once: (N, C_out, C_in, k, k) -> (N, C_in).
+
+    The correlation of two input channels at an offset is that of the same two, exchanged, at the opposite
+    offset; so half of the offsets give all of them, once by rows and once by columns.
+    """
+    size = weights.shape[-1]
     channels = weights.transpose(1, 2)  # (N, C_in, C_out, k, k)
-    images = channels.transpose(0, 1).flatten(1, 2)  # (C_in, N C_out, k, k)
-    kernels = channels.flatten(0, 1)  # (N C_in, C_out, k, k)
-    gram = functional.conv2d(images, kernels, padding=size - 1, groups=count).abs().sum(dim=(2, 3))
-    total = gram.unflatten(1, (count, inputs)).sum(dim=0)  # symmetric: summing rows or columns is the same
+    total = torch.zeros(channels.shape[:2], dtype=weights.dtype, device=weights.device)
+    for down in range(size):
+        for across in range(1 - size if down else 0, size):
+            left, right = max(0, across), max(0, -across)
+            one = channels[..., down:, left : size - right].flatten(2)
+            two = channels[..., : size - down, right : size - left].flatten(2)
+            gram = torch.bmm(one, two.transpose(1, 2)).abs()
+            total += gram.sum(dim=2)
+            if down or across:
+                total += gram.sum(dim=1)
     return total.clamp_min(math.ulp(0.0) * 2**60).rsqrt()
 
 
