@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ironbound.errors import wrong_value
 from ironbound.laws._complement import complement_down, complement_up
 from ironbound.laws._normal import ndtri
+from ironbound.laws._scalar import MOST_ATOMS, nearby
 from ironbound.laws._tails import Atoms, lower_dual, shift_sensitivity, upper_dual
 from ironbound.laws._witness import critical_point
 from ironbound.laws.law import Law
@@ -128,6 +129,9 @@ def _root(goal: Goal) -> Found:
             high = 0.5 * (ndtri(goal.p) - ndtri(goal.rival))
     high = np.where(np.isfinite(high), np.maximum(high, 0.0) * (1 + 1e-9) + 1e-9, 80.0)
     mu = high * (1.0 if goal.atoms.ell.size == 1 else 0.5)
+    if mu.size == 1 and goal.threshold is not None and 1 < goal.atoms.ell.size <= MOST_ATOMS:
+        first = nearby(goal.atoms, float(goal.s[0]), goal.threshold, float(high[0]))
+        mu = np.array([first]) if 0.0 < first < high[0] else mu
     active = np.arange(mu.size)
     root, u, v = mu.copy(), np.zeros(mu.shape), np.zeros(mu.shape)
     guess: tuple[Array, Array] | None = None
