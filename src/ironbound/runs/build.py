@@ -25,6 +25,7 @@ from ironbound.runs.config import (
     TableData,
     TextData,
 )
+from ironbound.runs.denoising import denoised, with_denoiser
 from ironbound.runs.loading import call, digest, source_file
 from ironbound.runs.noise import budget, channel
 from ironbound.runs.sources import Classes
@@ -75,7 +76,9 @@ def build(config: RunConfig, base: Path) -> Problem:
     statistics = config.statistics
     return Problem(
         name=config.name or folder.resolve().name,
-        base=_base(loaded, config.model, read, tuple(config.channels)),
+        base=denoised(
+            _base(loaded, config.model, read, tuple(config.channels)), config.denoise, smoothing, folder
+        ),
         smoothing=smoothing,
         threat=Threat(**{name: budget(threat) for name, threat in config.threat.items()}),
         num_classes=classes.count,
@@ -85,7 +88,7 @@ def build(config: RunConfig, base: Path) -> Problem:
         threshold=statistics.threshold,
         positive=statistics.positive,
         rivals=statistics.rivals,
-        model_digest=_model_digest(config.model, folder),
+        model_digest=with_denoiser(_model_digest(config.model, folder), config.denoise, folder),
         data_digest=digest(read.files),
         radii=config.report.radii or (),
         description=config.description,

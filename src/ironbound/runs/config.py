@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from ironbound.errors import ConfigError
 from ironbound.models.http.literals import check_no_secrets
+from ironbound.runs.denoising import DenoiseTable
 from ironbound.runs.kernels import NoiseTable, ThreatTable
 from ironbound.runs.problems import explain
 from ironbound.runs.table import Positive, Table
@@ -219,6 +220,7 @@ class RunConfig(Table):
     threat: dict[str, Annotated[ThreatTable, Field(discriminator="kind")]] = Field(default_factory=dict)
     statistics: Statistics = Statistics()
     filter: dict[str, Any] = Field(default_factory=dict)
+    denoise: DenoiseTable | None = None
     report: ReportTable = ReportTable()
     recorded: Recorded | None = None
 
@@ -226,7 +228,7 @@ class RunConfig(Table):
     def _task_or_own(self) -> RunConfig:
         own = {"model": self.model, "data": self.data, "channels": self.channels, "threat": self.threat}
         if self.task is not None:
-            given = [key for key, value in own.items() if value]
+            given = [key for key, value in {**own, "denoise": self.denoise}.items() if value]
             if given:
                 raise ValueError(f"a task brings its own [{given[0]}]; remove task or [{given[0]}]")
             return self

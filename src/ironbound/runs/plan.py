@@ -57,7 +57,7 @@ class Plan:
         """What makes this run this run. The number of inputs is not part of it: a run can be extended."""
         own = {
             key: self.document[key]
-            for key in ("task", "model", "data", "channels", "filter")
+            for key in ("task", "model", "data", "channels", "filter", "denoise")
             if key in self.document
         }
         if "model" in own:
