@@ -153,10 +153,15 @@ class MiniLM:
         return np.array(found or [self.mask_id], dtype=np.int64)
 
     def embed(self, texts: Sequence[str], progress: Callable[[float], None] | None = None) -> Array:
-        """Latents (N, 384) of length 1, texts of like length together."""
-        read = [self.ids(text) for text in texts]
+        """Latents (N, 384) of length 1."""
+        return self.embed_ids([self.ids(text) for text in texts], progress)
+
+    def embed_ids(
+        self, read: Sequence[NDArray[np.int64]], progress: Callable[[float], None] | None = None
+    ) -> Array:
+        """The same for token ids (T_i,), those of like length together."""
         order = np.argsort([len(one) for one in read], kind="stable")
-        found = np.empty((len(texts), 384))
+        found = np.empty((len(read), 384))
         for start in range(0, len(order), 32):
             rows = order[start : start + 32]
             size = max(len(read[i]) for i in rows)
