@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ironbound.channels import Categorical, Gaussian, Mask, Smoothing, UniformReplacement
 from ironbound.errors import InputError
 from ironbound.smoothing.draws import Draws
-from ironbound.smoothing.randomness import SCHEME, block_of, draws_per_block, generator
+from ironbound.smoothing.randomness import SCHEME, block_of, draws_per_block, generator, restart
 
 SMOOTHING = Smoothing(
     tokens=UniformReplacement(0.5, [1, 5, 7, 300]),
@@ -141,3 +141,16 @@ def test_the_scheme_is_pinned() -> None:
     assert np.allclose(drawn["x"], [[-0.80636913, 0.08677052], [0.10674547, -0.27663776]], atol=1e-6)
     assert np.allclose(drawn["y"], [[-0.63177955], [0.28312772]], atol=1e-6)
     assert np.array_equal(np.rint(drawn["z"] * 255), [[-42, -212], [-293, -142]])
+
+
+def test_a_generator_that_is_restarted_has_forgotten_everything() -> None:
+    for before in (0, 1, 2, 3, 5):
+        used = generator(0, "a", "estimation", 0)
+        used.integers(2**32, size=before, dtype=np.uint32)  # an odd number leaves half a word behind
+        used.standard_normal(before)
+        restart(used, 1, "b", "selection", 9)
+        fresh = generator(1, "b", "selection", 9)
+        assert np.array_equal(
+            used.integers(2**32, size=9, dtype=np.uint32), fresh.integers(2**32, size=9, dtype=np.uint32)
+        )
+        assert np.array_equal(used.standard_normal(9), fresh.standard_normal(9))

@@ -8,7 +8,7 @@ import numpy as np
 
 from ironbound.channels import Smoothing
 from ironbound.channels.base import Array
-from ironbound.smoothing.randomness import block_of, draws_per_block, generator
+from ironbound.smoothing.randomness import block_of, draws_per_block, generator, restart
 
 
 class Draws:
@@ -38,6 +38,7 @@ class Draws:
         self._origin = (seed, input_id, purpose)
         self._most = draws_per_block(values)
         self._held: tuple[int, dict[str, Array]] | None = None
+        self._random: np.random.Generator | None = None
 
     def take(self, start: int, stop: int) -> dict[str, Array]:
         """Draws start..stop-1: for each channel an array (stop - start, *shape), the caller's own."""
@@ -55,9 +56,12 @@ class Draws:
 
     def _block(self, block: int, count: int) -> dict[str, Array]:
         if self._held is None or self._held[0] != block:
-            random = generator(*self._origin, block)
+            if self._random is None:
+                self._random = generator(*self._origin, block)
+            else:
+                restart(self._random, *self._origin, block)
             noised = {
-                name: channel.sample(self._values[name], random, count)
+                name: channel.sample(self._values[name], self._random, count)
                 for name, channel in self._smoothing.items()
             }
             self._held = (block, noised)
