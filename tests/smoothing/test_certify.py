@@ -316,7 +316,7 @@ def test_a_hopeless_target_stops_early() -> None:
 
 
 def test_a_close_target_takes_all_draws() -> None:
-    cert = certify(sign, 0.5, n=3000, stop="target", target={"x": 0.5})
+    cert = certify(sign, 0.285, n=3000, stop="target", target={"x": 0.25})
     assert (evidence(cert).stop_reason, cert.samples) == ("n_max", 3100)
 
 

@@ -120,4 +120,4 @@ def _rule(
         return Precise(attack, statistics.tolerance)
     share = rules.share(statistics.alpha)
     best = estimate.unanimous(statistics.n, share, statistics.stop, rules.num_classes, threshold)
-    return Decided(targets, best)
+    return Decided(targets, best, statistics.n)

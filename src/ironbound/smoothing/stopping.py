@@ -22,19 +22,26 @@ class Decided:
     """Stop once each target is known to be certified, or known to be out of reach.
 
     Out of reach means: beyond the upper confidence bound, or beyond what a unanimous vote of all n draws
-    could prove. Nothing a certificate claims rests on it.
+    could prove, or beyond what n draws will prove unless the rest of them are improbably favourable. Nothing
+    a certificate claims rests on it.
     """
 
     targets: tuple[Target, ...]
     unanimous: Level
+    n: int
 
     def __call__(self, running: Running) -> str | None:
         proved, possible = running.pessimistic(), running.optimistic()
         certified = 0
+        open_targets: list[Target] = []
         for target in self.targets:
             if _reached(target, proved):
                 certified += 1
             elif _reached(target, possible) and _reached(target, self.unanimous):
+                open_targets.append(target)
+        if open_targets:
+            likely = running.foreseen(self.n)
+            if any(_reached(target, likely) for target in open_targets):
                 return None
         return "decided" if certified else "hopeless"
 
