@@ -25,14 +25,14 @@ NAME = "mnist-latent"
 IMAGES_PER_DIGIT = 100
 SETTINGS: dict[str, Any] = {
     "sizes": [784, 256, 256, 10],
-    "steps": 1500,
+    "steps": 1000,
     "batch": 256,
     "rate": 3e-3,
     "temperature": 8.0,
     "margin": 0.8,
     "shift": 1,
-    "covariance": "shared",
-    "shrinkage": 1.0,
+    "covariance": "full",
+    "shrinkage": 0.5,
     "seed": 0,
 }
 
