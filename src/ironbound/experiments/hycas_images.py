@@ -59,9 +59,7 @@ def figure(context: Context) -> Result:
     found: dict[str, list[Row]] = {}
     for key in settings["certified"]:
         name, _, classifier = str(key).partition(":")
-        found[key] = context.piece(
-            f"certified-{name}-{classifier}", partial(_certified, context, name, classifier)
-        )
+        found[key] = _certified(context, name, classifier)
     radii, grid = list(settings["radii"]), list(settings["plot"])
     count = settings["images"]
     rows: list[tuple[Cell, ...]] = []
