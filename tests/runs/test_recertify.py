@@ -29,6 +29,7 @@ from ironbound import (
     UniformReplacement,
 )
 from ironbound.certificate import Certificate
+from ironbound.channels import Deletion, SynonymReplacement
 from ironbound.cli import app
 from ironbound.errors import InputError, RunError
 from ironbound.runs import plan as plans
@@ -37,6 +38,7 @@ from ironbound.runs.recertify import Change, recertify, reclaim
 from ironbound.runs.recheck import recheck
 from ironbound.runs.runner import run
 from ironbound.runs.store import Row, Store
+from ironbound.threats import Edits, SynonymL0
 
 Base = Callable[[dict[str, np.ndarray]], Any]
 
@@ -109,6 +111,13 @@ KINDS: list[tuple[Base, Smoothing, Threat, dict[str, Any]]] = [
         {},
     ),
     (words, Smoothing(tokens=UniformReplacement(0.3, 10)), Threat(tokens=TokenL0(2)), {"threshold": 0.1}),
+    (
+        words,
+        Smoothing(tokens=SynonymReplacement(0.3, [[1, 4, 7], [2, 5], [3, 6, 8, 9]])),
+        Threat(tokens=SynonymL0(3)),
+        {},
+    ),
+    (words, Smoothing(tokens=Deletion(0.6, 8, 0)), Threat(tokens=Edits(2, ["substitute", "delete"])), {}),
 ]
 
 

@@ -57,7 +57,7 @@ def attainable(problem: Problem, statistics: Statistics, values: Mapping[str, An
         threshold = rules.threshold_of(0 if label is None else label)
         budgets: dict[Budget, float | None] = {}
         p = 0.0
-        for threat, share in _parts(problem.threat, statistics.alpha):
+        for threat, share in _parts(problem.threat, rules.share(statistics.alpha)):
             best = estimate.unanimous(statistics.n, share, statistics.stop, problem.num_classes, threshold)
             p = best.p
             for claim in Attack.build(problem.smoothing, values, threat).claims(best):
@@ -93,11 +93,12 @@ def check_targets(problem: Problem, statistics: Statistics, values: Mapping[str,
     if not drawing.targets or per_budget.channels(problem.threat):
         return []
     rules = _rules(problem, statistics)
+    share = rules.share(statistics.alpha)
     lost: list[dict[str, float]] = []
     for amounts in drawing.targets:
         target = Target.build(problem.smoothing, values, problem.threat, amounts)
         levels = [
-            estimate.unanimous(drawing.n, drawing.alpha, drawing.stop, problem.num_classes, threshold)
+            estimate.unanimous(drawing.n, share, drawing.stop, problem.num_classes, threshold)
             for threshold in {rules.threshold_of(label) for label in range(problem.num_classes)}
         ]
         if not any(target.holds(level) for level in levels):
@@ -118,6 +119,7 @@ def _rules(problem: Problem, statistics: Statistics) -> Rules:
         statistics.positive,
         statistics.rivals,
         problem.class_names,
+        problem.calibration,
     )
 
 
