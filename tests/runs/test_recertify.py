@@ -33,6 +33,7 @@ from ironbound.channels import Deletion, SynonymReplacement
 from ironbound.cli import app
 from ironbound.errors import InputError, RunError
 from ironbound.runs import plan as plans
+from ironbound.runs.calibration import calibrated, write_filter
 from ironbound.runs.folder import RESULTS
 from ironbound.runs.recertify import Change, recertify, reclaim
 from ironbound.runs.recheck import recheck
@@ -267,3 +268,21 @@ def test_what_the_command_line_refuses(tmp_path: Path) -> None:
         assert done.exit_code == 2, done.output
         assert message in done.output
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_calibrated_threshold_keeps_its_share_of_alpha(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "mine", count=12)
+    made = calibrated(plans.plan(str(config), {}, filtered=False), draws=2000, alpha=0.005)
+    write_filter(made, config.parent / "filter.toml")
+    config.write_text(config.read_text() + '\n[filter]\nfile = "filter.toml"\n')
+    old, new = tmp_path / "old", tmp_path / "new"
+    run(plans.plan(str(config), {"n": 1000}, limit=3), old)
+    assert recertify(old, tmp_path / "again", Change()).same == 3
+    recertify(old, new, Change(alpha=0.02))
+    run(plans.plan(str(config), {"n": 1000, "alpha": 0.02}, limit=3), tmp_path / "fresh")
+    assert certificates(new) == certificates(tmp_path / "fresh")
+    assert recheck(new).ok
+    for change, message in ((Change(alpha=0.004), "calibrated threshold"), (Change(threshold=0.3), "anew")):
+        with pytest.raises(InputError, match=message):
+            recertify(old, tmp_path / "refused", change)
+    assert not (tmp_path / "refused").exists()
