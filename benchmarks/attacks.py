@@ -32,12 +32,13 @@ def main() -> None:
     parser.add_argument("--beyond", type=float, default=3.0)
     parser.add_argument("--draws", type=int, default=128)
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=220.0, help="stop after this time")
     parser.add_argument("--out", type=Path, default=Path("attacks.jsonl"))
     given = parser.parse_args()
     problem = adult.load(rows=given.start + given.rows) if given.task == "adult" else load_task(given.task)
     made = plan(given.task, {}, limit=1)
-    attack = attack_of(made, draws=given.draws, steps=given.steps)
+    attack = attack_of(made, draws=given.draws, steps=given.steps, rounds=given.rounds)
     settings = made.statistics
     model = ib.SmoothedClassifier(
         problem.base, problem.smoothing, problem.num_classes,
