@@ -1,5 +1,6 @@
 """Deterministic certificates from Gaussian structure in a latent space (GML).
 
+procedure             how a model was fitted; models as files
 gaussian, ellipsoid   the estimators: fit, predict, radius
 radius                exact distance to where a rival wins, through the S-lemma dual
 quadratic, linear     class scores, with the rounding of their values
@@ -46,6 +47,7 @@ from ironbound.latent.gaussian import GaussianClassifier
 from ironbound.latent.head import EncoderHead
 from ironbound.latent.linear import LinearScores
 from ironbound.latent.overlap import nearest_shift, optimal_robust_error, overlap_bound
+from ironbound.latent.procedure import load, save
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii, Radii
 from ironbound.latent.reporting import LatentReport, report
@@ -88,12 +90,14 @@ __all__ = [
     "estimate_lipschitz",
     "existence",
     "kl_estimate",
+    "load",
     "mardia",
     "model_digest",
     "nearest_shift",
     "optimal_robust_error",
     "overlap_bound",
     "report",
+    "save",
     "transfer",
     "tv_lower_bound",
 ]

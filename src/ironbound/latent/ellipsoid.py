@@ -24,6 +24,7 @@ from ironbound.latent._rounding import Array
 from ironbound.latent._threads import single_blas
 from ironbound.latent.certify import certificates
 from ironbound.latent.margin_scores import EllipsoidScores
+from ironbound.latent.procedure import procedure
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii, Radii
 
@@ -125,6 +126,7 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         self.ellipsoids_ = EllipsoidScores.build(self.quadratics_, self.rho_, self.metric)
         self.radii_ = QuadraticRadii(self.quadratics_)
         self.guarantee_ = self._guarantee()
+        self.procedure_ = procedure(self, z, labels, index, None)
         return self
 
     def decision_function(self, Z: ArrayLike) -> Array:

@@ -25,6 +25,7 @@ from ironbound.latent._rounding import Array
 from ironbound.latent._threads import single_blas
 from ironbound.latent.certify import certificates
 from ironbound.latent.linear import LinearScores
+from ironbound.latent.procedure import procedure
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii, Radii
 
@@ -53,7 +54,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
     Attributes:
         classes_, priors_: (K,). means_: (M, D). covariances_: (M, D, D) or (M, D), or (1, D, D) if shared.
         owner_, weights_, shrinkage_: (M,), the class index, prior probability and shrinkage of each
-        component.
+        component. procedure_: what repeats the fit, in JSON values; saved with the model (`latent.save`).
     Raises:
         InputError: on `fit`, for parameters out of range or a class that is too small.
 
@@ -112,6 +113,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
         self.means_ = np.array([part.mean(axis=0) for part in samples])
         centred = [part - mean for part, mean in zip(samples, self.means_, strict=True)]
         self._fit_scores(centred, floor)
+        self.procedure_ = procedure(self, z, labels, index, int(seed))
         return self
 
     def _fit_scores(self, centred: list[Array], floor: float) -> None:

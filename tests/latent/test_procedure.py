@@ -1,0 +1,54 @@
+"""Models as files: the same digest, radii and procedure; damaged files are refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from ironbound.errors import InputError
+from ironbound.latent import EllipsoidClassifier, GaussianClassifier, load, model_digest, save
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=200)
+    return rng.normal(size=(3, 4))[y] * 4 + rng.normal(size=(200, 4)), y
+
+
+@pytest.mark.parametrize("kind", ["full", "shared", "diagonal", "low_rank"])
+@pytest.mark.parametrize("labels", [["a", "b", "c"], [3, 5, 9]])
+def test_a_saved_model_is_the_same_model(kind: str, labels: list[Any], tmp_path: Path) -> None:
+    z, y = data()
+    clf = GaussianClassifier(kind, components=2, random_state=7).fit(z, np.array(labels)[y])
+    save(clf, tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors")
+    assert model_digest(again.scores_) == model_digest(clf.scores_)
+    assert np.array_equal(again.predict(z), clf.predict(z))
+    assert np.array_equal(again.radius(z), clf.radius(z))
+    assert again.procedure_ == json.loads(json.dumps(clf.procedure_))
+
+
+def test_the_procedure_repeats_the_fit() -> None:
+    z, y = data()
+    first = GaussianClassifier(components=2, random_state=7).fit(z, y)
+    known = first.procedure_
+    again = cast(Any, GaussianClassifier)(**known["parameters"]).fit(z, y)
+    assert again.procedure_ == known
+    assert model_digest(again.scores_) == model_digest(first.scores_)
+    other = GaussianClassifier(components=2, random_state=7).fit(z + 1e-9, y)
+    assert other.procedure_["data"] != known["data"]
+    assert sum(known["samples"]) == 200
+    assert EllipsoidClassifier().fit(z, y).procedure_["estimator"] == "EllipsoidClassifier"
+
+
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    for content in (None, b"", b"no model"):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(InputError, match=r"written by latent\.save"):
+            load(path)
