@@ -47,6 +47,8 @@ def torus_norm_bound(weight: Tensor, *, grid: int = GRID, steps: int = STEPS) ->
     height, width = weight.shape[-2:]
     if grid <= 2 * (max(height, width) - 1):
         raise wrong_value("grid", grid, f"more than {2 * (max(height, width) - 1)} points for this kernel")
+    if height == width == 1:
+        return gram_norm_bound(weight[..., 0, 0], steps)  # one matrix at every frequency
     phases = _phases(height, width, grid).to(weight.device)
     taps = weight.flatten(-2)
     real, imaginary = phases.real.to(weight.dtype), phases.imag.to(weight.dtype)
