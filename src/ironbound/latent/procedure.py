@@ -107,12 +107,12 @@ def load(path: str | Path) -> GaussianClassifier:
         parts = [tensors[f"scores.{name}"] for name in _SCORES[known["kind"]]]
         classifier.classes_ = np.array(known["classes"], dtype=known["dtype"])
         classifier.procedure_ = known["procedure"]
-        classifier.n_features_in_ = int(known["procedure"]["dimension"])
+        setattr(classifier, "n_features_in_", int(known["procedure"]["dimension"]))  # noqa: B010
         if known["kind"] == "linear":
-            classifier.scores_ = LinearScores.build(*parts, classifier.owner_)
+            classifier.scores_ = LinearScores.build(parts[0], parts[1], parts[2], classifier.owner_)
         else:
-            classifier.scores_ = Quadratics.build(*parts, classifier.owner_)
-            classifier.radii_ = QuadraticRadii(classifier.scores_)
+            quadratics = Quadratics.build(parts[0], parts[1], parts[2], classifier.owner_)
+            classifier.scores_, classifier.radii_ = quadratics, QuadraticRadii(quadratics)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"path must be a classifier written by latent.save; got {path}: {error}") from None
     return classifier
