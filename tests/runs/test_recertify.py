@@ -28,7 +28,7 @@ from ironbound import (
     TokenL0,
     UniformReplacement,
 )
-from ironbound.certificate import Certificate
+from ironbound.certificate import Certificate, channel_record
 from ironbound.channels import Deletion, SynonymReplacement
 from ironbound.cli import app
 from ironbound.errors import InputError, RunError
@@ -36,9 +36,11 @@ from ironbound.runs import plan as plans
 from ironbound.runs.calibration import calibrated, write_filter
 from ironbound.runs.folder import RESULTS
 from ironbound.runs.recertify import Change, recertify, reclaim
+from ironbound.runs.recertify.attack import attack_of
 from ironbound.runs.recheck import recheck
 from ironbound.runs.runner import run
 from ironbound.runs.store import Row, Store
+from ironbound.smoothing.goal import Attack
 from ironbound.threats import Edits, SynonymL0
 
 Base = Callable[[dict[str, np.ndarray]], Any]
@@ -100,7 +102,7 @@ KINDS: list[tuple[Base, Smoothing, Threat, dict[str, Any]]] = [
     (words, Smoothing(tokens=UniformReplacement(0.5, 10)), Threat(tokens=SuffixInPlace(3)), {}),
     (
         words,
-        Smoothing(tokens=UniformReplacement(0.5, (1, 2, 6))),
+        Smoothing(tokens=UniformReplacement(0.5, (1, 2))),
         Threat(tokens=SuffixInPlace(2, "open")),
         {},
     ),
@@ -140,6 +142,15 @@ def test_every_kind_of_noise_is_reproduced_and_claimed_at_another_alpha(
     if stop == "fixed":
         # A run at that alpha draws the same noise, so it is certified the same.
         assert stricter.to_json() == model.certify({"tokens": TEXT}, alpha=0.001, **settings).to_json()
+
+
+@pytest.mark.parametrize(("base", "smoothing", "threat", "rules"), KINDS)
+def test_the_attack_is_read_from_the_record(
+    base: Base, smoothing: Smoothing, threat: Threat, rules: dict[str, Any]
+) -> None:
+    values = smoothing.check({"tokens": TEXT})
+    records = [channel_record(record) for record in smoothing.records(values, threat)]
+    assert attack_of(records, ["tokens"]) == Attack.build(smoothing, values, threat)
 
 
 def test_with_continuous_noise_and_other_budgets(tmp_path: Path) -> None:
