@@ -332,3 +332,17 @@ def test_the_library_imports_without_transformers() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'ironbound[hf]'" in done.stdout
+
+
+def test_the_documented_configurations_are_accepted() -> None:
+    import re
+    import tomllib
+
+    from ironbound.runs.config import parse
+
+    text = (Path(__file__).parents[2] / "docs" / "guards.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    whole = tomllib.loads(blocks[1])
+    assert parse(whole).statistics.n == 10_000
+    parse({**whole, **tomllib.loads(blocks[0])})

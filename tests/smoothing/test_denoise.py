@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import digit_denoiser
 import numpy as np
 import pytest
 import torch
@@ -16,6 +15,7 @@ import torch
 import ironbound as ib
 from ironbound.data import digit_images
 from ironbound.errors import ConfigError
+from ironbound.experiments import digit_denoiser
 from ironbound.models import TorchClassifier
 from ironbound.runs.plan import plan
 from ironbound.runs.runner import run
