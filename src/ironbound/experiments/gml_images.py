@@ -74,8 +74,9 @@ class SmallNet(nn.Module):
 def images(context: Context) -> Result:
     """Certified accuracy against r, clean accuracy and cost for one set of images.
 
-    Settings: set, train, test (images), radii, pca (sizes), network (settings of the 1-Lipschitz encoder),
-    sigmas, draws, smoothed (images certified by smoothing), steps (of the smoothed network).
+    Settings: set, train, test (images), radii, pca (sizes, none to leave it out), network (settings of the
+    1-Lipschitz encoder), sigmas, draws, smoothed (images certified by smoothing), steps (of the network under
+    noise).
     """
     radii = list(context.settings["radii"])
     kinds = {
@@ -83,6 +84,8 @@ def images(context: Context) -> Result:
         "1-Lipschitz network": lambda: _latent(context, "network"),
         "nearest class mean": lambda: _latent(context, "mean"),
     }
+    if not context.settings["pca"]:
+        del kinds["PCA"]
     records = [context.piece(f"latent-{k.split()[0]}", make) for k, make in kinds.items()]
     for sigma in context.settings["sigmas"]:
         records.append(context.piece(f"smoothing-{sigma}", partial(_smoothed, context, sigma)))
@@ -92,7 +95,7 @@ def images(context: Context) -> Result:
     name = context.settings["set"]
     columns = ("method", "clean %", *(f"r = {r:g}" for r in radii), "inputs", "s per 1,000", "fit s")
     tables = [Table(f"{name}: right and certified in %", columns, tuple(cells), NOTE)]
-    tables.append(_questions(records[:2], radii))
+    tables.append(_questions([r for r in records if "eps" in r], radii))
     plot(
         context.folder / f"gml-{name}.png",
         {str(r["name"]): (r["grid"], r["curve"]) for r in records},
