@@ -97,7 +97,7 @@ def test_inputs_of_the_pilot_are_not_certified_with_its_choice() -> None:
 
 def test_a_threat_on_the_end_of_a_text_is_tried_where_it_puts_the_noise() -> None:
     threat = ib.Threat(x=ib.L2(), t=ib.SuffixInPlace(1))
-    options = SETTINGS | {"threat": threat}
+    options: dict[str, Any] = SETTINGS | {"threat": threat}
     found = choose_noise(make, grid(sigma=[0.3], beta=[0.9]), INPUTS, goals={"x": 0.2, "t": 1}, **options)
     assert found.trials[0].estimated_share == 1.0  # two of three tokens are never noised
 
