@@ -98,6 +98,8 @@ def test_draws_do_not_depend_on_how_many_are_asked_for_or_on_the_networks_own_st
     assert torch.allclose(short[BLOCK:], long[BLOCK:70], atol=1e-6)
     assert len({float(v) for v in long[:, 0]}) > 190
     other = torch.cat(list(scores(net, x, 70, **{**address, "purpose": "selection"})))
+    quiet = torch.cat(list(scores(net, x, 130, **{**address, "sigma": 0.0})))
+    assert len({float(v) for v in quiet[:, 0]}) > 120  # internal draws alone tell all rows apart
     assert not torch.allclose(short, other, atol=1e-4)
     assert not torch.equal(normal_block(0, "a", "x", 0, 2), normal_block(0, "a", "x", 1, 2))
 
