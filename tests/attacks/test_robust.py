@@ -70,6 +70,14 @@ def test_attacks_find_the_exact_robust_accuracy_of_a_linear_model(attack: Any, n
     assert found.adversarial.max() <= 1.0
 
 
+@pytest.mark.parametrize("attack", ["apgd", "pgd"])
+def test_nothing_is_attacked_where_nothing_is_right(attack: Any) -> None:
+    model, images, labels = problem(5)
+    for some in (slice(0, 5), slice(0, 0)):
+        found = attacks.robust_accuracy(model, images[some], 1 - labels[some], eps=0.01, attack=attack)
+        assert (found.clean, found.robust, found.largest) == (0.0, 0.0, 0.0)
+
+
 def test_square_is_weaker_but_finds_something() -> None:
     model, images, labels = problem(40)
     square = attacks.robust_accuracy(model, images, labels, eps=0.015, attack="square", steps=30)

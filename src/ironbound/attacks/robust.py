@@ -116,6 +116,8 @@ def robust_accuracy(
         right = before.clone()
         for turn, part in ((t, p) for t in range(restarts) for p in _parts(model, data, attack)):
             for rows in torch.nonzero(right).flatten().split(batch_size):
+                if not len(rows):
+                    continue  # an empty tensor splits into one empty part
                 some = data[rows], target[rows]
                 start = seed + 7919 * turn + int(rows[0])
                 settings: dict[str, Any] = {"low": low, "high": high, "seed": start}
