@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ironbound.errors import ConfigError
-from ironbound.runs.config import Statistics, parse, read
+from ironbound.runs.config import ModelTable, Statistics, parse, read
 
 OWN: dict[str, Any] = {
     "model": {"loader": "m:f", "num_classes": 2},
@@ -29,7 +29,7 @@ def test_a_task_needs_only_its_name() -> None:
 def test_a_problem_of_ones_own_is_read_with_defaults() -> None:
     config = parse(OWN)
     assert config.statistics.alpha == 0.01
-    assert config.model is not None
+    assert isinstance(config.model, ModelTable)
     assert config.model.receives == "channels"
 
 
