@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ironbound import laws as laws
     from ironbound import lipschitz as lipschitz
     from ironbound.certificate import Certificate as Certificate
+    from ironbound.channels import AdaptiveGaussian as AdaptiveGaussian
     from ironbound.channels import Alphabet as Alphabet
     from ironbound.channels import AnisotropicGaussian as AnisotropicGaussian
     from ironbound.channels import Categorical as Categorical
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ironbound.threats import L2 as L2
     from ironbound.threats import Edits as Edits
     from ironbound.threats import FieldsL0 as FieldsL0
+    from ironbound.threats import LInf as LInf
     from ironbound.threats import SuffixAppend as SuffixAppend
     from ironbound.threats import SuffixInPlace as SuffixInPlace
     from ironbound.threats import SynonymL0 as SynonymL0
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from ironbound.threats import TokenL0 as TokenL0
 
 _PUBLIC = {
+    "AdaptiveGaussian": "ironbound.channels",
     "Alphabet": "ironbound.channels",
     "AnisotropicGaussian": "ironbound.channels",
     "Categorical": "ironbound.channels",
@@ -54,6 +57,7 @@ _PUBLIC = {
     "InvalidCertificate": "ironbound.errors",
     "IronboundError": "ironbound.errors",
     "L2": "ironbound.threats",
+    "LInf": "ironbound.threats",
     "Mask": "ironbound.channels",
     "OnSlot": "ironbound.channels",
     "OnSuffix": "ironbound.channels",
@@ -74,6 +78,7 @@ __all__ = [  # noqa: RUF022 - modules first, then names
     "latent",
     "laws",
     "lipschitz",
+    "AdaptiveGaussian",
     "Alphabet",
     "AnisotropicGaussian",
     "Categorical",
@@ -86,6 +91,7 @@ __all__ = [  # noqa: RUF022 - modules first, then names
     "InvalidCertificate",
     "IronboundError",
     "L2",
+    "LInf",
     "Mask",
     "OnSlot",
     "OnSuffix",

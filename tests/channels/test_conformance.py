@@ -12,6 +12,7 @@ import pytest
 
 from ironbound.channels import (
     AbstractChannel,
+    AdaptiveGaussian,
     AnisotropicGaussian,
     Categorical,
     Deletion,
@@ -23,7 +24,13 @@ from ironbound.channels import (
     UniformReplacement,
 )
 from ironbound.errors import InputError
-from ironbound.threats import L2, Budget, Edits, FieldsL0, SuffixInPlace, SynonymL0, TokenL0
+from ironbound.threats import L2, Budget, Edits, FieldsL0, LInf, SuffixInPlace, SynonymL0, TokenL0
+
+
+def halves(seen: Any) -> Any:
+    """A mask: all of the larger half of what is seen, little of the rest."""
+    return np.where(seen >= np.median(seen, axis=tuple(range(1, seen.ndim)), keepdims=True), 1.0, 0.25)
+
 
 # name, channel, a clean input, a budget that it proves, an amount of that budget
 Row = tuple[AbstractChannel, Any, Budget, float]
@@ -52,6 +59,13 @@ CHANNELS: dict[str, Row] = {
     "mask": (Mask(beta=0.3, mask_id=9, alphabet=9), np.array([1, 8, 9]), TokenL0(2), 2),
     "categorical": (Categorical([2, 5, 42], 0.25), np.array([1, 0, 41]), FieldsL0(3), 2),
     "anisotropic": (AnisotropicGaussian([[0.5, 2.0]], low=0.0), np.array([[0.5, 3.0]]), L2(), 0.4),
+    "adaptive": (AdaptiveGaussian(1.0, 0.5, halves, "halves", "l2", 4, low=0.0), np.ones((2, 2)), L2(), 0.4),
+    "adaptive-max": (
+        AdaptiveGaussian(1.0, 0.5, halves, "halves", "linf", 3, unit="cm"),
+        np.array([0.5, -2.0, 3.0], dtype=np.float32),
+        LInf(),
+        0.2,
+    ),
     "synonyms": (SynonymReplacement(0.5, [[3, 4], [9, 8, 7]]), np.array([3, 1, 7]), SynonymL0(2), 2),
     "deletion": (Deletion(0.4, width=4, pad=2), np.array([1, 5, 5, 2]), Edits(3), 2),
     "suffix": (OnSuffix(UniformReplacement(0.25, 7), 2), np.array([0, 6, 3]), SuffixInPlace(2), 2),
@@ -108,7 +122,7 @@ def test_laws_are_probability_laws_and_weaken_with_the_budget(row: Row) -> None:
 
 def test_laws_are_cached_objects(row: Row) -> None:
     channel, clean, budget, amount = row
-    if budget.kind != "l2":
+    if budget.kind not in {"l2", "linf"}:
         value = channel.check(clean, "x")
         first, second = channel.laws(budget, amount, value), channel.laws(budget, amount, value)
         assert all(a is b for a, b in zip(first, second, strict=True))
@@ -135,8 +149,9 @@ def test_every_parameter_of_the_noise_is_in_the_record(row: Row) -> None:
             ("categorical", "beta"),
             ("mask", "alphabet"),
             ("gaussian_anisotropic", "shape"),
+            ("gaussian_adaptive", "mask"),
         }:
-            continue  # recorded as betas; no part of the mask's law; the number of coordinates is
+            continue  # recorded as betas; no part of the law; the number of coordinates is; its name is
         if name == "exact" or (channel.noise == "gaussian" and name in {"grid", "refine"}):
             continue  # the kind of noise says it
         assert name in record, name
@@ -156,7 +171,7 @@ def test_a_budget_of_another_kind_is_refused(row: Row) -> None:
     channel, clean, budget, _ = row
     value = channel.check(clean, "x")
     channel.check_budget(budget, value, "x")
-    for other in (L2(), TokenL0(1), FieldsL0(1)):
+    for other in (L2(), LInf(), TokenL0(1), FieldsL0(1)):
         if other.kind != budget.kind:
             with pytest.raises(InputError, match=r"threat on 'x'.*kind"):
                 channel.check_budget(other, value, "x")

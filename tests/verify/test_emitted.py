@@ -86,6 +86,13 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], int]] = {
         {"image": ib.L2(), "tokens": ib.SynonymL0(5)},
         2,
     ),
+    "adaptive": (
+        {"image": ib.AdaptiveGaussian(1.0, 0.6, np.ones_like, "ones", "linf", 4)}
+        | {"other": ib.AdaptiveGaussian(1.0, 0.6, np.zeros_like, "none", "l2", 3)},
+        {"image": IMAGE, "other": np.zeros(3)},
+        {"image": ib.LInf(), "other": ib.L2()},
+        2,
+    ),
     "several": (
         {"image": ib.Gaussian(0.5), "other": ib.Gaussian(2.0), "tokens": ib.Mask(0.8, 99)}
         | {"row": ib.Categorical([4, 3, 3], 0.5)},
@@ -130,7 +137,7 @@ def test_a_thousandth_more_is_refused(name: str) -> None:
         if row["mu"]:
             row["mu"] += 1e-3
             evidence = data["evidence"].get("parts", [data["evidence"]])[0]
-            scales = {c["channel"]: c["sigma"] for c in evidence["channels"] if c["threat"] == "l2"}
+            scales = {c["channel"]: c["sigma"] for c in evidence["channels"] if c["threat"] in ("l2", "linf")}
             row["radii"] = {c: np.nextafter(row["mu"] * sigma, 0.0).item() for c, sigma in scales.items()}
             row["radius"] = next(iter(row["radii"].values())) if len(scales) == 1 else row["mu"]
             break

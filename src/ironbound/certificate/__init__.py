@@ -2,6 +2,7 @@
 
 from ironbound.certificate.calibration import Calibration, noise_alone
 from ironbound.certificate.channels import (
+    AdaptiveNoise,
     AnisotropicNoise,
     CategoricalNoise,
     ChannelRecord,
@@ -23,6 +24,7 @@ from ironbound.certificate.refusal import refuse
 from ironbound.certificate.smoothing import Estimate, SmoothingEvidence
 
 __all__ = [
+    "AdaptiveNoise",
     "AnisotropicNoise",
     "Calibration",
     "CategoricalNoise",

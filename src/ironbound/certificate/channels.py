@@ -10,6 +10,8 @@ from typing import Any, Literal
 from ironbound.certificate.codec import decode_fields, encode, encode_fields, object_of
 from ironbound.certificate.refusal import refuse
 
+GaussianKind = Literal["gaussian", "gaussian_grid", "gaussian_anisotropic", "gaussian_adaptive"]
+
 
 class ChannelRecord(Mapping[str, Any]):
     """Base of the kinds of noise below. Reads as attributes or as a mapping of them.
@@ -69,8 +71,13 @@ class GaussianNoise(ChannelRecord):
     unit: str = "input units"
     low: float | None = None
     high: float | None = None
-    threat: Literal["l2"] | None = None
-    noise: Literal["gaussian", "gaussian_grid", "gaussian_anisotropic"] = "gaussian"
+    threat: Literal["l2", "linf"] | None = None
+    noise: GaussianKind = "gaussian"
+
+    @property
+    def measure(self) -> Literal["l2", "linf"]:
+        """The norm that radii on this channel are measured in."""
+        return "l2"
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ class GridNoise(GaussianNoise):
 
     grid: int = 255
     refine: int = 1
-    noise: Literal["gaussian", "gaussian_grid", "gaussian_anisotropic"] = "gaussian_grid"
+    noise: GaussianKind = "gaussian_grid"
 
 
 @dataclass(frozen=True)
@@ -98,7 +105,29 @@ class AnisotropicNoise(GaussianNoise):
     coordinates: int = 0
     sigmas: tuple[float, ...] | None = None
     sigmas_id: str = ""
-    noise: Literal["gaussian", "gaussian_grid", "gaussian_anisotropic"] = "gaussian_anisotropic"
+    noise: GaussianKind = "gaussian_anisotropic"
+
+
+@dataclass(frozen=True)
+class AdaptiveNoise(GaussianNoise):
+    """Two releases, the second masked by what the first showed (adaptive smoothing, Lyu et al. 2024).
+
+    Stage one adds N(0, first^2); stage two masks the input and adds N(0, second^2), in the max-norm times the
+    mean square of the mask. By `composition` a shift of size r has mu <= r / sigma, with sigma at most
+    1 / sqrt(k (1/first^2 + 1/second^2)); k is 1 in the 2-norm, and `coordinates` in the max-norm.
+    """
+
+    first: float = 0.0
+    second: float = 0.0
+    norm: Literal["l2", "linf"] = "l2"
+    coordinates: int = 0
+    mask_id: str = ""
+    composition: Literal["adaptive_gaussian"] = "adaptive_gaussian"
+    noise: GaussianKind = "gaussian_adaptive"
+
+    @property
+    def measure(self) -> Literal["l2", "linf"]:
+        return self.norm
 
 
 @dataclass(frozen=True)
@@ -217,6 +246,7 @@ NOISES: dict[str, type[ChannelRecord]] = {
     "gaussian": GaussianNoise,
     "gaussian_grid": GridNoise,
     "gaussian_anisotropic": AnisotropicNoise,
+    "gaussian_adaptive": AdaptiveNoise,
     "uniform_replacement": ReplacementNoise,
     "named_replacement": NamedReplacementNoise,
     "mask": MaskNoise,

@@ -43,6 +43,8 @@ def powers(channels: Sequence[ChannelRecord], scales: dict[str, float], names: d
 
 def _shift(record: GaussianNoise, *, several: bool) -> str:
     size = f"r({record.channel})" if several else "R"
+    if record.measure == "linf":
+        return f"shifts every entry of {record.channel!r} by at most {size} ({_unit(record)})"
     text = f"shifts {record.channel!r} by a 2-norm of at most {size} ({_unit(record)})"
     if isinstance(record, AnisotropicNoise):
         text += f", or by any delta with sum (delta_i/sigma_i)^2 at most ({size}/{record.sigma!r})^2"

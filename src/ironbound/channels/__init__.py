@@ -1,5 +1,6 @@
 """Channels: how noise is drawn on each part of an input, and which law it obeys. One file per kernel."""
 
+from ironbound.channels.adaptive import AdaptiveGaussian
 from ironbound.channels.alphabet import Alphabet
 from ironbound.channels.anisotropic import AnisotropicGaussian
 from ironbound.channels.base import AbstractChannel, unknown_name
@@ -14,6 +15,7 @@ from ironbound.channels.synonyms import SynonymReplacement
 
 __all__ = [
     "AbstractChannel",
+    "AdaptiveGaussian",
     "Alphabet",
     "AnisotropicGaussian",
     "Categorical",

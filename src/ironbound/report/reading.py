@@ -25,11 +25,13 @@ class Attacked:
         continuous: names of the continuous channels under attack.
         discrete: (channel name, singular of what is changed) of each discrete channel under attack.
         unit: unit of the radius; empty if no continuous channel is attacked.
+        norm: what the radius is, "2-norm" or "max-norm".
     """
 
     continuous: tuple[str, ...]
     discrete: tuple[tuple[str, str], ...]
     unit: str
+    norm: str = "2-norm"
 
     @property
     def radius_label(self) -> str:
@@ -39,7 +41,7 @@ class Attacked:
         channels = " and ".join(f"“{name}”" for name in self.continuous)
         if len(self.continuous) > 1:
             return f"certified joint radius on {channels} (noise standard deviations)"
-        return f"certified 2-norm radius on {channels} ({self.unit})"
+        return f"certified {self.norm} radius on {channels} ({self.unit})"
 
     @property
     def budget_label(self) -> str:
@@ -145,4 +147,5 @@ def _attacked(sample: tuple[tuple[Row, Certificate], ...]) -> Attacked:
     )
     own = getattr(evidence, "unit", "input units")  # kinds with one channel name its unit themselves
     unit = str(records.get(continuous[0], {}).get("unit", own)) if len(continuous) == 1 else ""
-    return Attacked(continuous, discrete, unit)
+    kinds = {records.get(name, {}).get("threat") for name in continuous}
+    return Attacked(continuous, discrete, unit, "max-norm" if kinds == {"linf"} else "2-norm")

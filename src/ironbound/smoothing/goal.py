@@ -11,11 +11,11 @@ from itertools import product
 
 from ironbound import laws
 from ironbound.certificate import Claim
-from ironbound.channels import AnisotropicGaussian, Gaussian, Smoothing, unknown_name
+from ironbound.channels import AdaptiveGaussian, AnisotropicGaussian, Gaussian, Smoothing, unknown_name
 from ironbound.channels.base import Array
 from ironbound.errors import wrong_value
 from ironbound.laws import Law, Shift
-from ironbound.threats import L2, Threat
+from ironbound.threats import Continuous, Threat
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Attack:
         """Raises InputError where the threat does not fit the smoothing or the input."""
         smoothing.check_threat(threat, values)
         smoothing = smoothing.placed(threat)
-        discrete = {name: budget for name, budget in threat.items() if not isinstance(budget, L2)}
+        discrete = {name: budget for name, budget in threat.items() if not isinstance(budget, Continuous)}
         options: list[Options] = []
         for amounts in product(*(range(budget.max_d + 1) for budget in discrete.values())):
             budget = tuple(zip(discrete, amounts, strict=True))
@@ -113,8 +113,8 @@ class Target:
         shifts: list[float] = []
         for name, budget in threat.items():
             amount, channel = amounts.get(name, 0), smoothing[name]
-            _check_amount(name, amount, math.inf if isinstance(budget, L2) else budget.max_d)
-            if isinstance(channel, Gaussian | AnisotropicGaussian):
+            _check_amount(name, amount, math.inf if isinstance(budget, Continuous) else budget.max_d)
+            if isinstance(channel, Gaussian | AnisotropicGaussian | AdaptiveGaussian):
                 # Rounded up, so that the claim made after the stop covers the target in spite of rounding.
                 shifts.append(amount / channel.sigma * (1 + 1e-9))
             else:
@@ -193,5 +193,5 @@ def _check_amount(name: str, amount: float, most: float) -> None:
     except TypeError:
         good = False
     if not good:
-        expected = "a finite 2-norm >= 0" if most == math.inf else f"a whole number of changes in 0..{most}"
+        expected = "a finite size >= 0" if most == math.inf else f"a whole number of changes in 0..{most}"
         raise wrong_value(f"target on {name!r}", amount, expected)

@@ -19,7 +19,7 @@ from ironbound.smoothing.rules import Rules
 from ironbound.smoothing.scheduler import Job
 from ironbound.smoothing.statistics import Statistics
 from ironbound.smoothing.voting import Reading
-from ironbound.threats import L2, SuffixAppend, SuffixInPlace, Threat
+from ironbound.threats import Continuous, SuffixAppend, SuffixInPlace, Threat
 
 
 def channels(threat: Threat) -> list[str]:
@@ -85,7 +85,7 @@ def combine(channel: str, threat: Threat, parts: list[Certificate], alpha: float
         InvalidCertificate: the result does not verify; this would be a fault of the library.
     """
     first = parts[0]
-    discrete = {name: budget.max_d for name, budget in threat.items() if not isinstance(budget, L2)}
+    discrete = {name: budget.max_d for name, budget in threat.items() if not isinstance(budget, Continuous)}
     claims: list[Claim] = []
     for amounts in product(*(range(most + 1) for most in discrete.values())):
         place = tuple(zip(discrete, amounts, strict=True))

@@ -1,6 +1,6 @@
 """What an attacker may do: a budget for each channel, and a `Threat` that maps channel names to budgets."""
 
-from ironbound.threats.continuous import L2
+from ironbound.threats.continuous import L2, Continuous, LInf
 from ironbound.threats.edits import Edits
 from ironbound.threats.fields import FieldsL0
 from ironbound.threats.suffix import SuffixAppend, SuffixInPlace
@@ -10,8 +10,10 @@ from ironbound.threats.tokens import SynonymL0, TokenL0
 __all__ = [
     "L2",
     "Budget",
+    "Continuous",
     "Edits",
     "FieldsL0",
+    "LInf",
     "Suffix",
     "SuffixAppend",
     "SuffixInPlace",

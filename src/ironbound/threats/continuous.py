@@ -21,3 +21,21 @@ class L2:
 
     def record(self) -> Record:
         return {"kind": self.kind}
+
+
+@dataclass(frozen=True)
+class LInf:
+    """The attacker shifts every entry of a continuous channel; the certificate says by how much at most.
+
+    Example:
+        >>> LInf().record()
+        {'kind': 'linf'}
+    """
+
+    kind: ClassVar[str] = "linf"
+
+    def record(self) -> Record:
+        return {"kind": self.kind}
+
+
+Continuous = L2 | LInf

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ironbound.errors import InputTypeError, wrong_value
 from ironbound.threats.checks import Record
-from ironbound.threats.continuous import L2
+from ironbound.threats.continuous import L2, LInf
 from ironbound.threats.edits import Edits
 from ironbound.threats.fields import FieldsL0
 from ironbound.threats.suffix import SuffixAppend, SuffixInPlace
@@ -14,7 +14,7 @@ from ironbound.threats.tokens import SynonymL0, TokenL0
 
 Suffix = SuffixInPlace | SuffixAppend
 TokenBudget = TokenL0 | SuffixInPlace | SuffixAppend
-Budget = L2 | TokenL0 | FieldsL0 | SuffixInPlace | SuffixAppend | SynonymL0 | Edits
+Budget = L2 | LInf | TokenL0 | FieldsL0 | SuffixInPlace | SuffixAppend | SynonymL0 | Edits
 
 
 class Threat(Mapping[str, Budget]):

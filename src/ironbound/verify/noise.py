@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 from ironbound.certificate import (
+    AdaptiveNoise,
     AnisotropicNoise,
     CategoricalNoise,
     ChannelRecord,
@@ -46,6 +49,9 @@ def _gaussian(record: ChannelRecord, figure: str) -> None:
     low, high = record["low"], record["high"]
     if low is not None and high is not None and not low < high:
         raise refuse(f"{figure}.low", low, f"below high, which is {high!r}")
+    if record.attacked and record["threat"] != getattr(record, "measure", None):
+        expected = f"{getattr(record, 'measure', None)!r}, the norm that this noise proves"
+        raise refuse(f"{figure}.threat", record["threat"], expected)
 
 
 def _grid(record: ChannelRecord, figure: str) -> None:
@@ -72,6 +78,24 @@ def _anisotropic(record: ChannelRecord, figure: str) -> None:
     digest = hashlib.sha256(",".join(map(repr, listed)).encode()).hexdigest()
     if record["sigmas_id"] != digest:
         raise refuse(f"{figure}.sigmas_id", record["sigmas_id"], f"{digest}, the digest of the list")
+
+
+def _adaptive(record: ChannelRecord, figure: str) -> None:
+    """mu <= r / sigma for a shift of size r, by the composition of both stages, in exact arithmetic."""
+    _gaussian(record, figure)
+    _between(record, "coordinates", 1, MOST_SYMBOLS, figure)
+    for name in ("first", "second"):
+        if not record[name] > 0.0:
+            raise refuse(f"{figure}.{name}", record[name], "a standard deviation above 0")
+    if not record["mask_id"]:
+        raise refuse(f"{figure}.mask_id", "", "a name or digest of the mask")
+    count = record["coordinates"] if record["norm"] == "linf" else 1
+    each = sum(1 / Fraction(record[name]) ** 2 for name in ("first", "second"))
+    sigma = record["sigma"]
+    squares = [Fraction(float(end)) ** 2 * count * each for end in (sigma, math.nextafter(sigma, math.inf))]
+    if not squares[0] <= 1 < squares[1]:
+        expected = f"1 / sqrt({count} (1/first^2 + 1/second^2)), rounded down"
+        raise refuse(f"{figure}.sigma", sigma, expected)
 
 
 def _replacement(record: ChannelRecord, figure: str) -> None:
@@ -185,6 +209,7 @@ _CHECKS: dict[type[ChannelRecord], Callable[[ChannelRecord, str], None]] = {
     GaussianNoise: _gaussian,
     GridNoise: _grid,
     AnisotropicNoise: _anisotropic,
+    AdaptiveNoise: _adaptive,
     ReplacementNoise: _replacement,
     NamedReplacementNoise: _replacement,
     MaskNoise: _mask,

@@ -14,7 +14,7 @@ from ironbound.runs.engines.rows import settings
 from ironbound.smoothing import estimate, per_budget
 from ironbound.smoothing.goal import Attack, Target
 from ironbound.smoothing.rules import Rules
-from ironbound.threats import L2, Threat
+from ironbound.threats import Continuous, Threat
 
 Budget = tuple[int, ...]
 
@@ -134,7 +134,7 @@ def _parts(threat: Threat, alpha: float) -> list[tuple[Threat, float]]:
 
 
 def _unit(problem: Problem) -> tuple[float, str]:
-    attacked = [name for name, budget in problem.threat.items() if isinstance(budget, L2)]
+    attacked = [name for name, budget in problem.threat.items() if isinstance(budget, Continuous)]
     if not attacked:
         return 0.0, ""
     channel = problem.smoothing[attacked[0]]
