@@ -80,6 +80,7 @@ class AdaptiveGaussian(AbstractChannel):
     high: float | None = None
     unit: str = "input units"
     noise: ClassVar[str] = "gaussian_adaptive"
+    norms: ClassVar[tuple[str, ...]] = ("l2", "linf")
     threat: str = field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride] - the norm decides
     sigma: float = field(init=False)
 
@@ -90,7 +91,7 @@ class AdaptiveGaussian(AbstractChannel):
             raise wrong_value("mask", self.mask, "a callable from batches to masks")
         if not self.mask_id:
             raise wrong_value("mask_id", self.mask_id, "a name or digest of the mask")
-        if self.norm not in ("l2", "linf"):
+        if self.norm not in self.norms:
             raise wrong_value("norm", self.norm, '"l2" or "linf"')
         count = self.coordinates
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
