@@ -362,7 +362,7 @@ def fields_of_ten() -> Certificate:
         ],
         lambda d: [law(*subset) for subset in itertools.combinations(each, d)],
         form="rivals",
-        bounds=estimates((1960, 25, 10), 2000, 0.01, "rivals"),
+        bounds=estimates((1965, 25, 10), 2000, 0.01, "rivals"),
         selection=(90, 6, 4),
     )
 

@@ -166,6 +166,7 @@ def test_mask_closed_form(d: int, beta: float, mu: float, p: float) -> None:
     assert mp.mpf(lower) <= truth
     # 1 - p and v lose digits to p's own rounding once they nearly cancel.
     relative = mp.mpf("1e-9") + mp.mpf("1e-12") / max(inside, mp.mpf("1e-30")) / v
+    relative += mp.mpf(2) ** -50 / (1 - mp.mpf(p))
     assert mp.mpf(lower) >= truth * (1 - relative) - mp.mpf("1e-12")
 
 
@@ -223,6 +224,26 @@ def test_certainty_and_impossibility() -> None:
     assert 0.25 * (1 - 1e-9) <= law.lower(1.0) <= 0.25
     assert 0.75 <= law.upper(0.0) <= 0.75 * (1 + 1e-9)
     assert law.upper(1.0) == 1.0
+
+
+@pytest.mark.parametrize("d", [1, 3, 12])
+@pytest.mark.parametrize("beta", [0.01, 1e-3, 1e-6])
+def test_certainty_where_hardly_anything_remains_is_rounded_down(d: int, beta: float) -> None:
+    """1 - Q(only Q) in floats exceeded the rest, beta^d, by 3e-11 of itself."""
+    rest = Fraction(beta) ** d
+    for law in (laws.mask(d, beta), laws.compose(laws.mask(d - 1, beta), laws.mask(1, beta))):
+        assert Fraction(law.lower(1.0)) <= rest
+        assert Fraction(law.lower(1.0)) >= rest * Fraction(1 - 1e-9)
+        assert Fraction(law.upper(0.0)) >= 1 - rest
+
+
+def test_lost_masses_of_channels_that_hardly_lose_any_are_added() -> None:
+    """1 - (1 - a)(1 - b) in floats loses the digits of small a and b."""
+    beta = math.nextafter(1.0, 0.0)
+    lost = 1 - Fraction(beta)
+    both = laws.compose(laws.mask(1, beta), laws.mask(1, beta))
+    exact = lost + lost - lost * lost
+    assert abs(Fraction(float(np.exp(both.log_p[0]))) - exact) < Fraction(1e-12) * exact
 
 
 def test_arrays_keep_their_shape_and_agree_with_scalars() -> None:

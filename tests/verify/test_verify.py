@@ -152,14 +152,14 @@ def test_running_bounds_reached_at_different_looks_count_the_longest() -> None:
 
 
 def test_a_rival_never_has_more_than_the_prediction_leaves() -> None:
-    bounds = _looks(99, 20)
+    bounds = _looks(90, 20)
     assert bounds[1].bound > 1 - bounds[0].bound
     made = certificate(
         [IMAGE], lambda: [law()], form="rivals", bounds=bounds, selection=(9, 1), stop="precision"
     )
     made.verify()
     assert made.claims[0].mu is not None
-    assert made.claims[0].mu > 1.0
+    assert made.claims[0].mu > 0.5
 
 
 def test_fixed_bounds_count_the_same_draws() -> None:
@@ -213,8 +213,56 @@ def test_more_votes_than_draws_are_refused() -> None:
     first, second, third = made.evidence.estimates
     k = 100
     crowded = replace(third, successes=k, bound=clopper_pearson(k, 2000, third.alpha, "upper"))
-    with pytest.raises(InvalidCertificate, match="must be at most 2000 together"):
+    with pytest.raises(InvalidCertificate, match="at most 2000 for the prediction and a rival together"):
         _with_evidence(made, estimates=(first, second, crowded)).verify()
+
+
+@pytest.mark.parametrize(
+    ("counts", "says"),
+    [
+        ((70, 0), "100 or more together"),  # nobody's 30 votes: the radius came out far too large
+        ((70, 29), "100 or more together"),
+        ((70, 30), None),
+        ((70, 20, 10), None),
+        ((70, 20, 11), None),  # a draw that named no class is counted for both rivals
+        ((70, 10, 3), "100 or more together"),
+        ((70, 23, 6, 7), None),  # 3 unnamed draws, two more counts for each
+        ((70, 22, 6, 7), "those of 100 votes"),
+        ((70, 30, 2, 0), "those of 100 votes"),  # one unnamed draw, but a rival without any
+    ],
+)
+def test_counts_of_all_classes_are_those_of_votes(counts: tuple[int, ...], says: str | None) -> None:
+    share, sides = 0.002, ["lower", *["upper"] * (len(counts) - 1)]
+    found = tuple(
+        Estimate(c, side, k, 100, share, clopper_pearson(k, 100, share, side))  # type: ignore[arg-type]
+        for c, (k, side) in enumerate(zip(counts, sides, strict=True))
+    )
+    selection = (9, *[0] * (len(counts) - 1))
+    made = certificate([IMAGE], lambda: [law()], form="rivals", bounds=found, selection=selection)
+    if says is None:
+        made.verify()
+    else:
+        with pytest.raises(InvalidCertificate, match=says):
+            made.verify()
+
+
+def test_counts_at_different_looks_are_those_of_votes() -> None:
+    def of(k: int, n: int, other: int, at: int) -> Certificate:
+        first = beta_mixture(k, n, 0.005)
+        second = beta_mixture(other, at, 0.005, "upper")
+        bounds = (
+            Estimate(0, "lower", k, n, 0.005, first, "beta_mixture", (1.0, 1.0)),
+            Estimate(1, "upper", other, at, 0.005, second, "beta_mixture", (1.0, 1.0)),
+        )
+        settings = {"form": "rivals", "bounds": bounds, "selection": (9, 1), "stop": "precision"}
+        return certificate([IMAGE], lambda: [law()], **settings)  # type: ignore[arg-type]
+
+    of(90, 100, 10, 20).verify()
+    of(70, 100, 0, 20).verify()
+    with pytest.raises(InvalidCertificate, match="at most 100 for the prediction and a rival together"):
+        of(91, 100, 10, 20).verify()
+    with pytest.raises(InvalidCertificate, match="100 or more together"):
+        of(80, 100, 0, 120).verify()
 
 
 @pytest.mark.parametrize(

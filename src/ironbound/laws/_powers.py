@@ -38,8 +38,8 @@ class Product:
         product = Product(
             (self.log_p[:, None] + other.log_p).ravel(),
             (self.log_q[:, None] + other.log_q).ravel(),
-            one - (one - self.p_below) * (one - other.p_below),
-            one - (one - self.q_above) * (one - other.q_above),
+            self.p_below + other.p_below * (one - self.p_below),
+            self.q_above + other.q_above * (one - self.q_above),
         )
         return product.merged()
 

@@ -102,7 +102,8 @@ def lower_dual(atoms: Atoms, u: Array, mu: Array, p: Array, s: Array) -> Array:
     scale = np.where(near_one, t.p_from + s, p + t.p_up_to)
     value = t.q_up_to + slope * surplus - atoms.error * (t.q_up_to + slope * scale)
     # At p = 1 every test is 1 wherever P has mass: what remains is all of Q but its mass at +inf.
-    certain = (1.0 - atoms.q_above) * (1.0 - atoms.error)
+    # It is added up from what remains, since 1 - q_above would lose the digits of a small rest.
+    certain = float(atoms.q_up_to[-1]) * (1.0 - atoms.error)
     value = np.where(s <= 0.0, max(certain, 0.0), value)
     return np.clip(value, 0.0, 1.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 from typing import cast
@@ -168,15 +169,31 @@ def _draws(certificate: Certificate, evidence: SmoothingEvidence) -> None:
         if estimate.rule == "clopper_pearson" and estimate.trials != estimates[0].trials:
             expected = f"{estimates[0].trials}, as all fixed bounds count the same draws"
             raise refuse(f"evidence.estimates[{i}].trials", estimate.trials, expected)
-    if len({estimate.trials for estimate in estimates}) == 1:
-        # A draw that named no class counts for every rival, so only pairs with the prediction are disjoint.
-        votes = estimates[0].successes + max((e.successes for e in estimates[1:]), default=0)
-        if votes > estimates[0].trials:
-            raise refuse(
-                "the successes of the prediction and of a rival in evidence.estimates",
-                votes,
-                f"at most {estimates[0].trials} together",
-            )
+    if evidence.form == "rivals":
+        _tally([(estimate.successes, estimate.trials) for estimate in estimates])
+
+
+def _tally(counts: Sequence[tuple[int, int]]) -> None:
+    """Refuse counts (successes, trials) that no votes give, the prediction's first.
+
+    Each draw votes for the prediction, for one rival, or names no class and counts for every rival. So all
+    classes together count n draws at least n times, and no draw counts for the prediction and a rival. Where
+    all count the same n draws, of which u named no class, their sum is n + (C - 2) u.
+    """
+    (first, trials), rivals = counts[0], counts[1:]
+    figure = "the successes of evidence.estimates"
+    total, fewest = sum(k for k, _ in counts), min(n for _, n in counts)
+    if total < fewest:
+        raise refuse(figure, [k for k, _ in counts], f"{fewest} or more together, a vote for each draw")
+    for k, n in rivals:
+        if first + k > max(trials, n):
+            expected = f"at most {max(trials, n)} for the prediction and a rival together"
+            raise refuse(figure, (first, k), expected)
+    if len({n for _, n in counts}) == 1:
+        unnamed, rest = divmod(total - trials, len(rivals) - 1) if len(rivals) > 1 else (0, total - trials)
+        if rest or unnamed > min(k for k, _ in rivals):
+            expected = f"those of {trials} votes; draws that named no class count for every rival"
+            raise refuse(figure, [k for k, _ in counts], expected)
 
 
 def _spending(certificate: Certificate, evidence: SmoothingEvidence) -> None:
