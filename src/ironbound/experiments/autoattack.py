@@ -1,0 +1,233 @@
+"""Accuracy of trained networks under AutoAttack, checks of their gradients, and curves; one row a network.
+
+Networks are a list in the settings: a preset or a recipe, trained here, or a folder of `ironbound train`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from ironbound.attacks import RobustnessCurves, gradient_checks, robust_accuracy, robustness_curves
+from ironbound.attacks.robust import RobustAccuracy
+from ironbound.data.images import ImageSet
+from ironbound.data.training import single_thread
+from ironbound.errors import ConfigError
+from ironbound.experiments.context import Context
+from ironbound.experiments.hycas_images import Noisy
+from ironbound.experiments.result import Cell, Result, Table
+from ironbound.report.robustness import robustness_figure
+from ironbound.training.data import official_test, pictures
+from ironbound.training.loop import train
+from ironbound.training.recipe import Recipe, preset
+from ironbound.training.tasks import spread
+from ironbound.training.trained import load_network
+
+_KEYS = {"name", "preset", "recipe", "folder", "surrogate"}
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """A network as an attacker meets it: with the noise it was trained under.
+
+    Attributes:
+        name: in the tables.
+        model: images to logits; draws fresh noise in every pass if `random`.
+        recipe: of its training.
+    """
+
+    name: str
+    model: nn.Module
+    recipe: Recipe
+
+    @property
+    def random(self) -> bool:
+        """Whether two passes differ."""
+        return self.recipe.sigma > 0.0 or self.recipe.network == "hycas"
+
+    @property
+    def trained(self) -> str:
+        """How, in a few words."""
+        r = self.recipe
+        how = {"noise": "", "adversarial": "adversarial, ", "trades": "TRADES, "}[r.method]
+        budget = f"{r.norm} {255 * r.eps:g}/255, " if r.method != "noise" else ""
+        return f"{r.network}, {how}{budget}sigma {r.sigma:g}, {r.steps:,} steps"
+
+
+def figure(context: Context) -> Result:
+    """Robust accuracy of each network under AutoAttack, whether its gradients can be trusted, and curves.
+
+    Settings: data; networks (tables with a name and a preset, a recipe, or a folder); images, eps (in 1/255),
+    steps, eot; checked_images, checked_eps, surrogate (name of the network whose adversarial images are tried
+    on the others); curve_images, curve_eps, curve_steps; notes.
+    """
+    settings = context.settings
+    names = [str(one["name"]) for one in settings["networks"]]
+    rows: list[tuple[Cell, ...]] = []
+    checks: list[tuple[Cell, ...]] = []
+    curves: dict[str, RobustnessCurves] = {}
+    with single_thread():
+        for i, name in enumerate(names):
+            attacked = _network(context, name)
+            cells = [_strongest(context, attacked, eps) for eps in settings["eps"]]
+            shares = [100 * cell["robust"] for cell in cells]
+            rows.append((name, attacked.trained, 100 * cells[0]["clean"], *shares))
+            checks.append((name, *_checks(context, attacked)))
+            curves[name] = _curves(context, attacked)
+            context.progress("attacking", (i + 1) / len(names))
+    picture = "autoattack.png"
+    content = robustness_figure(curves, "png", "pixels in [0, 1]")
+    (context.folder / picture).write_bytes(content)
+    tables = (_main(context, rows), _trust(context, checks), _table(curves))
+    return Result(tables, (picture,), tuple(settings["notes"]))
+
+
+def _recipe(context: Context, one: Mapping[str, Any]) -> Recipe:
+    """The recipe of a network without a folder."""
+    if unknown := set(one) - _KEYS:
+        raise ConfigError(f"network {one.get('name')!r}: unknown keys {', '.join(sorted(unknown))}")
+    name = f"{context.settings['data']}-{one['name']}".replace(" ", "-")
+    changes = {"data": context.settings["data"], "seed": context.seed, **one.get("recipe", {})}
+    base = preset(one["preset"]) if "preset" in one else Recipe(name=name)
+    return base.changed(**{**changes, "name": name})
+
+
+def _network(context: Context, name: str) -> Attacked:
+    """Read from its folder, or trained in the experiment's; a training that is complete is only read."""
+    (one,) = (n for n in context.settings["networks"] if n["name"] == name)
+    if "folder" in one:
+        net, recipe = load_network(Path(one["folder"]).expanduser())
+    else:
+        recipe = _recipe(context, one)
+        folder = context.folder / "networks" / recipe.name
+        net = train(recipe, pictures(recipe), folder, progress=context.progress)
+    model = Noisy(net, recipe.sigma, context.seed) if recipe.sigma > 0.0 else net
+    return Attacked(name, model.eval(), recipe)
+
+
+def _images(context: Context, attacked: Attacked, count: int) -> tuple[Any, Any]:
+    data: ImageSet = spread(official_test(attacked.recipe), count)
+    return data.scaled(), np.asarray(data.labels)
+
+
+def _settings(context: Context, attacked: Attacked) -> dict[str, Any]:
+    return {"eot": context.settings["eot"] if attacked.random else 1, "seed": context.seed}
+
+
+def _key(kind: str, attacked: Attacked) -> str:
+    """A piece belongs to the recipe as well: a row whose network changed is measured again."""
+    known = repr(sorted(attacked.recipe.record().items()))
+    return f"{kind}-{attacked.name.replace(' ', '-')}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
+
+
+def _strongest(context: Context, attacked: Attacked, eps: int) -> dict[str, Any]:
+    """Accuracy that both attacks of the ensemble leave together."""
+
+    def make() -> dict[str, Any]:
+        found = robust_accuracy(
+            attacked.model, *_images(context, attacked, context.settings["images"]), eps=eps / 255,
+            attack="autoattack", steps=context.settings["steps"], **_settings(context, attacked),
+        )  # fmt: skip
+        return found.record()
+
+    return context.piece(_key(f"autoattack-{eps}", attacked), make)
+
+
+def _checks(context: Context, attacked: Attacked) -> tuple[Cell, ...]:
+    """Signs of masked gradients: vanishing ones, Square, images made for another network, a large budget."""
+    settings = context.settings
+
+    def make() -> list[Cell]:
+        other = settings["surrogate"]
+        found = gradient_checks(
+            attacked.model, *_images(context, attacked, settings["checked_images"]),
+            eps=settings["checked_eps"] / 255, steps=settings["steps"],
+            surrogate=_network(context, other).model if other != attacked.name else None,
+            **_settings(context, attacked),
+        )  # fmt: skip
+        transfer = None if found.transfer is None else 100 * found.transfer
+        return [
+            100 * found.zero_gradients, 100 * found.white_box, 100 * found.square, transfer,
+            100 * found.larger, str(found),
+        ]  # fmt: skip
+
+    return tuple(context.piece(_key("checks", attacked), make))
+
+
+def _curves(context: Context, attacked: Attacked) -> RobustnessCurves:
+    settings = context.settings
+
+    def make() -> dict[str, list[dict[str, Any]]]:
+        found = robustness_curves(
+            attacked.model, *_images(context, attacked, settings["curve_images"]),
+            eps=[e / 255 for e in settings["curve_eps"]], steps=settings["curve_steps"],
+            **_settings(context, attacked),
+        )  # fmt: skip
+        parts = {"against_eps": found.against_eps, "against_steps": found.against_steps}
+        return {name: [one.record() for one in several] for name, several in parts.items()}
+
+    kept = context.piece(_key("curves", attacked), make)
+    return RobustnessCurves(**{name: tuple(map(_read, several)) for name, several in kept.items()})
+
+
+def _read(record: Mapping[str, Any]) -> RobustAccuracy:
+    """A figure from its record, without the images."""
+    known = {f.name for f in fields(RobustAccuracy)} & set(record)
+    figures = {name: record[name] for name in known}
+    return RobustAccuracy(**figures, right=(), adversarial=np.zeros(0, dtype=np.float32))
+
+
+def _main(context: Context, rows: list[tuple[Cell, ...]]) -> Table:
+    s = context.settings
+    note = (
+        f"AutoAttack of the toolbox in parts: APGD on cross-entropy, {s['steps']} steps, then Square, "
+        f"{10 * s['steps']} queries, on what is left; one random start each. The logit difference ratio "
+        f"needs three classes, DeepFool is left out. {s['images']} test images, evenly spread (95 % "
+        f"intervals of at most +-{98 / s['images'] ** 0.5:.0f} points). Networks that draw noise are "
+        f"attacked with it, {s['eot']} passes averaged in every gradient, and judged by the mean logits of "
+        f"{4 * s['eot']} fresh passes. "
+        "Estimates from above: no certificates."
+    )
+    heads = ("network", "trained", "clean, %", *(f"linf {eps}/255, %" for eps in s["eps"]))
+    return Table(f"{s['data']}: accuracy under AutoAttack", heads, tuple(rows), note)
+
+
+def _trust(context: Context, rows: list[tuple[Cell, ...]]) -> Table:
+    s = context.settings
+    note = (
+        f"At linf {s['checked_eps']}/255 on {s['checked_images']} images. Shares that stay right under APGD, "
+        f"under Square ({10 * s['steps']} queries), on images made for {s['surrogate']!r}, and under APGD at "
+        "ten times the budget. A black-box or transferred attack that does better by more than two standard "
+        "errors, or gradients that vanish, would say that the white-box figure cannot be trusted."
+    )
+    heads = (
+        "network",
+        "zero gradients, %",
+        "APGD, %",
+        "Square, %",
+        "transfer, %",
+        "10 x budget, %",
+        "verdict",
+    )
+    return Table(f"{s['data']}: can the white-box figures be trusted?", heads, tuple(rows), note)
+
+
+def _table(curves: Mapping[str, RobustnessCurves]) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for name, one in curves.items():
+        eps = [100 * a.robust for a in one.against_eps]
+        rows.append((name, *eps, *(100 * a.robust for a in one.against_steps)))
+    first = next(iter(curves.values()))
+    heads = [f"{255 * a.eps:g}/255" for a in first.against_eps]
+    heads += [f"{a.steps} steps" for a in first.against_steps]
+    most, largest = first.against_eps[0].steps, first.against_eps[-1].eps
+    note = (
+        f"APGD. Budgets at {most} steps, then numbers of steps at {255 * largest:g}/255; the figure's points."
+    )
+    return Table("Accuracy in % against budget and against steps", ("network", *heads), tuple(rows), note)
