@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import ironbound.certificate
 from ironbound.certificate import Certificate, Claim, SmoothingEvidence, channel_record
 from ironbound.certificate.claim import radius_down
-from ironbound.certificate.sentence import round_down
+from ironbound.certificate.sentence import round_down, round_up
 from ironbound.errors import InputError, InvalidCertificate
 
 
@@ -31,8 +31,9 @@ def test_a_radius_is_never_above_the_exact_product(mu: float, sigma: float) -> N
 
 
 @given(st.floats(1e-9, 1e9))
-def test_a_printed_radius_is_never_above_the_stored_one(value: float) -> None:
+def test_printed_figures_are_rounded_away_from_the_claim(value: float) -> None:
     assert Fraction(round_down(value)) <= Fraction(value) < Fraction(round_down(value)) * Fraction(1002, 1000)
+    assert Fraction(round_up(value)) * Fraction(998, 1000) < Fraction(value) <= Fraction(round_up(value))
 
 
 def test_frontier_has_one_entry_for_each_budget() -> None:

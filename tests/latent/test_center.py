@@ -77,7 +77,7 @@ def test_both_ways_give_certificates_that_verify(name: str) -> None:
     center.verify()
     assert Certificate.from_json(center.to_json()) == center
     assert center.prediction == 0
-    assert "moves the center" in center.statement
+    assert "the center of the noised latents" in center.statement
     head = ib.SmoothedClassifier(EncoderHead(encoder, classifier()), smoothing, num_classes=2)
     whole = head.certify(inputs, threat=threat, n=600)
     whole.verify()
@@ -85,6 +85,27 @@ def test_both_ways_give_certificates_that_verify(name: str) -> None:
         other = whole.frontier[budget]
         assert radius is None or (other is not None and other >= radius * (1 - 1e-9))
     assert any(radius is not None for radius in center.frontier.values())
+
+
+def test_the_sentence_says_what_is_claimed_of_several_channels() -> None:
+    """With several continuous channels a claim is no 2-norm in anybody's units; and a closed alphabet is."""
+    noise = ib.Smoothing(
+        a=ib.Gaussian(sigma=0.25),
+        b=ib.Gaussian(sigma=1.0),
+        tokens=ib.UniformReplacement(beta=0.6, alphabet=5),
+    )
+    threat = ib.Threat(a=ib.L2(), b=ib.L2(), tokens=ib.TokenL0(max_d=1))
+    inputs = {"a": np.zeros(2), "b": np.zeros(2), "tokens": np.array([0, 1, 2, 3])}
+    model = CenterSmoothing(lambda batch: batch["a"] + batch["b"] + tokens(batch), classifier(), noise)
+    cert = model.certify(inputs, threat=threat, n=600)
+    mu = cert.frontier[0]
+    assert mu is not None
+    assert mu > 0.5
+    assert "(r(a)/0.25)^2 + (r(b)/1.0)^2 at most R^2" in cert.statement
+    assert "replaces at most d of the 4 tokens of 'tokens' by tokens of the noise alphabet" in cert.statement
+    assert isinstance(cert.evidence, CenterEvidence)
+    moved = float(cert.statement.split("moves by at most ")[1].split(" ")[0])
+    assert 0.0 <= moved - 2 * cert.evidence.radius < 1e-2
 
 
 def smallest_half_ball(points: Array, weights: Array) -> list[Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_FLOOR, Context
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import TYPE_CHECKING
 
 from ironbound.certificate.claim import Claim, derived_radii
@@ -22,11 +22,10 @@ def smoothing_sentence(certificate: Certificate, evidence: SmoothingEvidence) ->
         return f"Nothing is claimed about input {certificate.input_id!r}: {reason}."
     name = _class(certificate, label)
     above = "every other class" if evidence.threshold is None else f"{evidence.threshold!r}"
-    attacks = powers(evidence.channels, evidence.scales(), _names(certificate))
     return (
         f"Except with probability at most {certificate.alpha!r} over the {certificate.samples:,} noise "
         f"draws, the smoothed classifier's probability of {name} at input {certificate.input_id!r} stays "
-        f"above {above} against every attacker who {attacks}{_frontier(certificate, evidence)}"
+        f"above {above} against every attacker who {attack(certificate, evidence)}"
         f"{_calibrated(evidence)}."
     )
 
@@ -53,14 +52,13 @@ def per_budget_sentence(certificate: Certificate, evidence: PerBudgetEvidence) -
     name, threshold = _class(certificate, label), evidence.parts[0].threshold
     above = "every other class" if threshold is None else f"{threshold!r}"
     part = evidence.parts[-1]
-    names = _names(certificate)
-    d = names[evidence.channel]
+    d = _names(certificate)[evidence.channel]
     return (
         f"Except with probability at most {certificate.alpha!r} over all {certificate.samples:,} noise "
         f"draws, each {d} from 1 on has a smoothed classifier of its own, with noise on just the places of "
         f"{evidence.channel!r} that {d} changes reach ({d} = 0 is about that of 1), whose probability of "
         f"{name} at input {certificate.input_id!r} stays above {above} against every attacker who "
-        f"{powers(part.channels, part.scales(), names)}{_frontier(certificate, part)}."
+        f"{attack(certificate, part)}."
     )
 
 
@@ -85,6 +83,22 @@ def round_down(value: float, digits: int = 4) -> str:
         ('1.999', '0.0001234')
     """
     return f"{Context(prec=digits, rounding=ROUND_FLOOR).create_decimal_from_float(value):f}"
+
+
+def round_up(value: float, digits: int = 4) -> str:
+    """Decimal digits of a number, never below it.
+
+    Example:
+        >>> round_up(1.00001), round_up(0.000123456), round_up(2.0)
+        ('1.001', '0.0001235', '2')
+    """
+    return f"{Context(prec=digits, rounding=ROUND_CEILING).create_decimal_from_float(value):f}"
+
+
+def attack(certificate: Certificate, evidence: SmoothingEvidence) -> str:
+    """What the attacker may do, and how much of it at each budget that is certified or not."""
+    names = _names(certificate)
+    return f"{powers(evidence.channels, evidence.scales(), names)}{_frontier(certificate, evidence)}"
 
 
 def _frontier(certificate: Certificate, evidence: SmoothingEvidence) -> str:

@@ -21,7 +21,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from ironbound.certificate import Claim, Evidence, SmoothingEvidence, refuse, register
-from ironbound.certificate.sentence import round_down
+from ironbound.certificate.sentence import attack, round_up
 from ironbound.latent import evidence as latent
 from ironbound.latent.evidence import LatentEvidence
 from ironbound.verify import Checker, smoothing
@@ -75,21 +75,11 @@ class CenterEvidence(Evidence):
         name = f"class {certificate.prediction}"
         if certificate.class_names is not None:
             name = f"{certificate.class_names[certificate.prediction]!r} ({name})"
-        lines: list[str] = []
-        for claim, value in zip(certificate.claims, certificate.frontier.values(), strict=True):
-            if value is None:
-                continue
-            amounts = [f"{amount} changes of {channel!r}" for channel, amount in claim.budget]
-            if self.scales():
-                amounts.append(
-                    f"a shift of 2-norm {round_down(min(value, 1e300))} of {', '.join(self.scales())}"
-                )
-            lines.append(" and ".join(amounts))
         return (
-            f"Except with probability at most {certificate.alpha!r} over the noise draws, no attack of at "
-            f"most {'; or '.join(lines)} moves the center of the noised latents of input "
-            f"{certificate.input_id!r} by more than "
-            f"{round_down(2 * self.radius)}, nor changes the class of the center: {name}."
+            f"Except with probability at most {certificate.alpha!r} over the {certificate.samples:,} noise "
+            f"draws, the center of the noised latents of input {certificate.input_id!r} moves by at most "
+            f"{round_up(2 * self.radius)} and stays in {name} against every attacker who "
+            f"{attack(certificate, self.membership)}."
         )
 
 

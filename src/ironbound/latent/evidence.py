@@ -28,7 +28,7 @@ from flint import arb
 from ironbound.certificate import Evidence, refuse, register
 from ironbound.certificate.claim import derived_radii
 from ironbound.certificate.codec import decode_fields, encode_fields
-from ironbound.certificate.sentence import round_down
+from ironbound.certificate.sentence import round_down, round_up
 from ironbound.latent.encoder_record import EncoderRecord, check_encoder
 from ironbound.verify import Checker
 from ironbound.verify import register as register_checker
@@ -132,7 +132,7 @@ class LatentEvidence(Evidence):
             return ""
         return (
             f" behind the encoder {self.encoder.name!r} (Lipschitz constant at most "
-            f"{self.encoder.lipschitz:.9g})"
+            f"{round_up(self.encoder.lipschitz, 9)})"
         )
 
 

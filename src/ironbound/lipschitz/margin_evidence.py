@@ -15,7 +15,7 @@ from flint import arb
 
 from ironbound.certificate import Evidence, refuse, register
 from ironbound.certificate.claim import derived_radii
-from ironbound.certificate.sentence import round_down
+from ironbound.certificate.sentence import round_down, round_up
 from ironbound.lipschitz.checking import bound_of, check_digest, check_histogram, check_ledger, part_factor
 from ironbound.lipschitz.records import Histogram, LedgerLine
 from ironbound.verify import Checker
@@ -101,7 +101,7 @@ class MarginEvidence(Evidence):
             f"Except with probability at most {certificate.alpha!r} over the {certificate.samples:,} "
             f"internal draws, no shift of {self.channel!r} of a 2-norm of at most {round_down(radius)} "
             f"({self.unit}) changes the answer of the classifier of the expected, squashed logits of the "
-            f"network {self.model[:12]} (Lipschitz constant at most {self.ledger_lines[0].factor:.9g}) at "
+            f"network {self.model[:12]} (Lipschitz constant at most {round_up(self.ledger_lines[0].factor, 9)}) at "
             f"input "
             f"{certificate.input_id!r}: {name}."
         )

@@ -16,7 +16,7 @@ from flint import arb
 
 from ironbound.certificate import Evidence, refuse, register
 from ironbound.certificate.claim import derived_radii
-from ironbound.certificate.sentence import round_down
+from ironbound.certificate.sentence import round_down, round_up
 from ironbound.lipschitz.checking import bound_of, check_digest, check_histogram, check_ledger, part_factor
 from ironbound.lipschitz.records import Histogram, LedgerLine
 from ironbound.verify import Checker
@@ -92,7 +92,7 @@ class RampEvidence(Evidence):
             f"the mean score of {name} under noise of {self.sigma!r} on {self.channel!r} and internal draws "
             f"of the network {self.model[:12]} stays above 1/2 at input {certificate.input_id!r} against "
             f"every shift of a 2-norm of at most {round_down(radius)} ({self.unit}); the score is "
-            f"{self.lipschitz:.6g}-Lipschitz."
+            f"{round_up(self.lipschitz, 6)}-Lipschitz."
         )
 
 
