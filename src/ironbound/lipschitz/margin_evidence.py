@@ -101,9 +101,8 @@ class MarginEvidence(Evidence):
             f"Except with probability at most {certificate.alpha!r} over the {certificate.samples:,} "
             f"internal draws, no shift of {self.channel!r} of a 2-norm of at most {round_down(radius)} "
             f"({self.unit}) changes the answer of the classifier of the expected, squashed logits of the "
-            f"network {self.model[:12]} (Lipschitz constant at most {round_up(self.ledger_lines[0].factor, 9)}) at "
-            f"input "
-            f"{certificate.input_id!r}: {name}."
+            f"network {self.model[:12]} (Lipschitz constant at most "
+            f"{round_up(self.ledger_lines[0].factor, 9)}) at input {certificate.input_id!r}: {name}."
         )
 
 
