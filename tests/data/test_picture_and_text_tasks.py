@@ -65,14 +65,30 @@ def test_mnist_filter_is_calibrated_on_images_that_nothing_else_saw(attack: str,
     assert abs(binom.cdf(found.flagged, found.draws, found.tau) - settings["alpha"]) < 1e-9
     problem = mnist_filter.load(cache=folder, settings=settings)
     assert problem.threshold == found.tau
+    proved = problem.calibration
+    assert proved is not None
+    assert (proved.tau, proved.flagged, proved.draws) == (found.tau, found.flagged, found.draws)
     tokens = problem.examples[0].inputs["tokens"]
     assert tokens.shape == ((24,) if attack == "append" else (16,))
     if attack == "append":
         assert tokens[16:].tolist() == [mnist_filter.PAD] * 8
         # The noise touches the slot and nothing before it.
+        inputs = problem.examples[0].inputs
+        model = SmoothedClassifier(problem.base, problem.smoothing, 2, calibration=proved)
+        certificate = model.certify(inputs, threat=problem.threat, alpha=0.02, n=200, n0=20)
+        certificate.verify()
+        assert certificate.ledger["calibrated threshold"] == 0.01
         model = SmoothedClassifier(problem.base, problem.smoothing, 2, threshold=0.5)
-        certificate = model.certify(problem.examples[0].inputs, threat=problem.threat, n=200, n0=20)
+        certificate = model.certify(inputs, threat=problem.threat, n=200, n0=20)
         assert "behind" in certificate.statement or "slot" in certificate.statement
+
+
+def test_a_threshold_that_the_benign_draws_do_not_support_is_refused(folder: Path) -> None:
+    if data_folder("mnist") is None:
+        pytest.skip("mnist is not in IRONBOUND_DATA")
+    quick = {"steps": 60, "choosing": 3000, "draws": 3000, "allowed": 3, "tau": 1e-4}
+    with pytest.raises(InputError, match="support no such filter"):
+        mnist_filter.load(cache=folder, settings=mnist_filter.SETTINGS | quick)
 
 
 def test_titles_are_cut_and_filled() -> None:

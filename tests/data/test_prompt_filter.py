@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from ironbound.certificate import Certificate
+from ironbound.channels import UniformReplacement
 from ironbound.data import prompt_filter
 from ironbound.data.registry import data_folder
+from ironbound.errors import InputError, InvalidCertificate
 from ironbound.smoothing import SmoothedClassifier
 
 pytest.importorskip("tokenizers")
@@ -48,9 +51,14 @@ def test_pads_change_no_score() -> None:
     assert torch.equal(network(short), network(long))
 
 
-def test_the_task_flags_requests_and_few_benign_texts(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+def test_the_task_flags_requests_and_few_benign_texts(folder: Path) -> None:
     settings = prompt_filter.SETTINGS | {"steps": 200, "draws": 5000}
-    problem = prompt_filter.load(cache=tmp_path, settings=settings)
+    problem = prompt_filter.load(cache=folder, settings=settings)
     assert problem.threshold is not None
     assert 0 < problem.threshold < 0.02
     flagged = [
@@ -61,3 +69,46 @@ def test_the_task_flags_requests_and_few_benign_texts(tmp_path: Path) -> None:
     certificate = model.certify(problem.examples[0].inputs, threat=problem.threat, n=500)
     certificate.verify()
     assert "8 pads behind 'prompt'" in certificate.statement
+
+
+def test_the_threshold_is_part_of_the_certificate(folder: Path) -> None:
+    settings = prompt_filter.SETTINGS | {"steps": 200, "draws": 5000}
+    problem = prompt_filter.load(cache=folder, settings=settings)
+    found = problem.calibration
+    assert found is not None
+    assert (found.inputs, found.draws % found.inputs) == (2227, 0)
+    model = SmoothedClassifier(problem.base, problem.smoothing, 2, calibration=found)
+    certificate = model.certify(problem.examples[0].inputs, threat=problem.threat, alpha=0.02, n=500)
+    certificate.verify()
+    assert certificate.ledger["calibrated threshold"] == 0.01
+    # The checker sees a threshold that the counts do not give.
+    told = certificate.to_json()
+    lower = told.replace(f'"tau":{found.tau!r}', f'"tau":{found.tau / 2!r}')
+    assert lower != told
+    with pytest.raises(InvalidCertificate):
+        Certificate.from_json(lower).verify()
+    with pytest.raises(InputError, match="support no such filter"):
+        prompt_filter.load(cache=folder, settings=settings | {"tau": found.bound / 2})
+
+
+def test_the_noise_of_the_calibration_is_the_noise_of_the_certificate(folder: Path) -> None:
+    settings = prompt_filter.SETTINGS | {"steps": 200, "draws": 5000}
+    problem = prompt_filter.load(cache=folder, settings=settings)
+    seen: list[torch.Tensor] = []
+
+    class Listening(prompt_filter.WordSum):
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            seen.append(tokens[:, -prompt_filter.MAX_D :])
+            return super().forward(tokens)
+
+    channel = problem.smoothing["prompt"]
+    assert isinstance(channel, UniformReplacement)
+    assert channel.size < 2000  # control tokens are left out
+    pads = channel.sample(np.zeros(1000, dtype=np.int64), np.random.default_rng(0), 200)
+    allowed = np.union1d(pads, [0])
+    ids = np.zeros((20_000, prompt_filter.LENGTH), dtype=np.int64)
+    prompt_filter._odds(Listening(5000, 0), ids, allowed.tolist(), settings | {"beta": 1.0}, 0)
+    drawn = torch.cat(seen).numpy()
+    assert len(drawn) == 20_000
+    # At beta = 1 a pad always gives way, to every other allowed token and to no other.
+    assert set(np.unique(drawn)) == set(allowed.tolist()) - {0}

@@ -65,8 +65,8 @@ def test_the_constructed_attack_breaks_the_product_alone(
     constructed: tuple[Any, WorstCase], tmp_path: Path
 ) -> None:
     problem, classifier = constructed
-    given = context("naive-product", tmp_path, draws=2000, judge=4000)
-    row = hrs_naive.attempt(given, problem, problem.examples[0])
+    given = context("naive-product", tmp_path, judge=4000)
+    row = hrs_naive.attempt(given, problem, problem.examples[0], 2000)
     assert row["tried"]
     assert row["broken"]
     assert not row["joint"]
@@ -114,7 +114,10 @@ def test_the_smoke_size_of_the_product_runs(tmp_path: Path) -> None:
     except ValueError:
         pytest.skip("adult is not in IRONBOUND_DATA")
     given = context(
-        "naive-product", tmp_path, tasks={"adult": 3}, worst={"sigmas": [], "betas": [], "shares": []}
+        "naive-product",
+        tmp_path,
+        tasks={"adult": {"inputs": 3, "draws": 500}},
+        worst={"sigmas": [], "betas": [], "shares": []},
     )
     result = hrs_naive.table(given)
     assert result.ok

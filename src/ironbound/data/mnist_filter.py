@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ironbound.channels import Gaussian, Smoothing, UniformReplacement
 from ironbound.confidence import clopper_pearson_upper
 from ironbound.data import claims, digits_claims, images, mnist_claims, tasks
+from ironbound.data.benign import calibration
 from ironbound.data.digits_claims import noised, pairs
 from ironbound.data.mnist_claims import MnistAgreementNet
 from ironbound.data.problem import Example, Problem
@@ -50,6 +51,7 @@ SETTINGS: dict[str, Any] = mnist_claims.SETTINGS | {
     "draws": 100_000,
     "allowed": 50,
     "alpha": 0.01,
+    "tau": None,  # a threshold of one's own; refused where the benign draws do not support it
 }
 # What training depends on; the same network serves every rate of replacement and either attack.
 _TRAINING = ("sigma", "steps", "batch", "rate", "decay", "tower_weight", "seed")
@@ -69,7 +71,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Flags:
     """How often noisy draws of benign pairs were flagged, and what that proves.
 
     Attributes:
@@ -120,7 +122,7 @@ def calibrated(
     cache: Path | str | None = None,
     settings: Mapping[str, Any] = SETTINGS,
     margin: float | None = None,
-) -> Calibration:
+) -> Flags:
     """Choose the margin on some benign draws (unless it is given), and bound the flag rate on others.
 
     Each draw is a fresh benign pair (an image that was not trained on, a false claim) under fresh noise, so
@@ -138,12 +140,12 @@ def calibrated(
         checked = np.concatenate(list(_benign(network, half, 60_000, settings["draws"], 2, settings, cache)))
         return {"margin": np.array([chosen]), "flagged": np.array([np.count_nonzero(checked > chosen)])}
 
-    known = {key: value for key, value in settings.items() if key != "alpha"}
+    known = {key: value for key, value in settings.items() if key not in ("alpha", "tau")}
     known |= {"network": network_digest(network), "fixed": margin}
     found = kept(f"{NAME}-margin", make, settings=known, sources=[sys.modules[__name__]], cache=cache)
     flagged, draws = int(found["flagged"][0]), int(settings["draws"])
     tau = float(clopper_pearson_upper(flagged, draws, settings["alpha"]))
-    return Calibration(float(found["margin"][0]), flagged, draws, tau)
+    return Flags(float(found["margin"][0]), flagged, draws, tau)
 
 
 def _benign(
@@ -221,25 +223,59 @@ def load(
         )
         for row in unsafe
     )
+    smoothing = Smoothing(
+        image=Gaussian(settings["sigma"], low=0.0, high=1.0, unit="pixel in [0, 1]"),
+        tokens=UniformReplacement(beta=settings["beta"], alphabet=len(claims.VOCABULARY)),
+    )
+    threat = Threat(
+        image=L2(),
+        tokens=SuffixAppend(max_d=MAX_D, pad=PAD, slot=SLOT) if append else TokenL0(max_d=MAX_D),
+    )
+    digest = arrays_digest({"margin": np.array([found.margin])}) + network_digest(network)
     return Problem(
         name=NAME,
         base=OneThread(Filter(network, found.margin)),
-        smoothing=Smoothing(
-            image=Gaussian(settings["sigma"], low=0.0, high=1.0, unit="pixel in [0, 1]"),
-            tokens=UniformReplacement(beta=settings["beta"], alphabet=len(claims.VOCABULARY)),
-        ),
-        threat=Threat(
-            image=L2(),
-            tokens=SuffixAppend(max_d=MAX_D, pad=PAD, slot=SLOT) if append else TokenL0(max_d=MAX_D),
-        ),
+        smoothing=smoothing,
+        threat=threat,
         num_classes=2,
         class_names=CLASS_NAMES,
         examples=examples,
-        statistics={"alpha": 0.01, "n": 10_000, "n0": 100},
-        threshold=found.tau,
-        positive=1,
-        model_digest=arrays_digest({"margin": np.array([found.margin])}) + network_digest(network),
+        # 0.01 of it is spent on the threshold, as in the paper, and 0.01 on the draws of a certificate.
+        statistics={"alpha": 0.01 + settings["alpha"], "n": 10_000, "n0": 100},
+        **_rule(found, smoothing, threat, examples[0], digest, settings, cache),
+        model_digest=digest,
         data_digest=arrays_digest({"images": pixels[place[unsafe]], "tokens": shown[unsafe]}),
         radii=(0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0),
         description=tasks.task_description(NAME),
     )
+
+
+def _rule(
+    found: Flags,
+    smoothing: Smoothing,
+    threat: Threat,
+    example: Example,
+    digest: str,
+    settings: Mapping[str, Any],
+    cache: Path | str | None,
+) -> dict[str, Any]:
+    """Threshold, flagging class and calibration; the population is that of pairs of one of the images set
+    aside, each alike, and a random false claim, of which every draw is a new one."""
+    noised = [name for name in smoothing if settings["noised"] in ("both", name)]
+    data, half = images.mnist("train", cache=cache), (TRAINING + 60_000) // 2
+    proved = calibration(
+        Smoothing(**{name: smoothing[name] for name in noised}),
+        Threat(**{name: threat[name] for name in noised}),
+        {name: example.inputs[name] for name in noised},
+        flagged=found.flagged,
+        draws=found.draws,
+        benign=found.draws,
+        scope="population",
+        alpha=settings["alpha"],
+        seed=2,
+        scheme=f"torch and NumPy generators, {__name__}",
+        model_digest=digest,
+        data_digest=arrays_digest({"images": data.images[half:60_000], "digits": data.labels[half:60_000]}),
+        threshold=settings["tau"],
+    )
+    return {"threshold": proved.tau, "positive": proved.positive, "calibration": proved}

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from ironbound.channels import Smoothing, UniformReplacement
-from ironbound.confidence import clopper_pearson_upper
 from ironbound.data import tasks, texts
+from ironbound.data.benign import calibration
 from ironbound.data.problem import Example, Problem
 from ironbound.data.registry import arrays_digest
 from ironbound.data.training import OneThread, Progress, network_digest, single_thread, trained
@@ -42,6 +42,7 @@ SETTINGS: dict[str, Any] = {
     "decay": 1e-3,
     "draws": 100_000,
     "alpha": 0.01,
+    "tau": None,  # a threshold of one's own; refused where the benign draws do not support it
     "seed": 0,
 }
 
@@ -178,7 +179,7 @@ def load(
     """The task: 220 harmful requests, whether appended tokens can argue the flag away.
 
     The margin lies just above every noisy draw of benign texts set aside for it; tau is the upper confidence
-    bound of the share of noisy draws of other benign texts that are flagged.
+    bound of the share of noisy draws of other benign texts that are flagged, each drawn equally often.
 
     Raises:
         InputError: the data or the `tokenizers` library are not here.
@@ -203,50 +204,75 @@ def load(
         progress=progress,
     )
 
-    def calibrate() -> dict[str, NDArray[Any]]:
-        margin = float(max(_odds(network, ids["choosing"], settings, 1)))
-        checked = _odds(network, ids["calibrating"], settings, 2)
-        return {"margin": np.array([margin]), "flagged": np.array([np.count_nonzero(checked > margin)])}
+    # The pad is no ordinary token, but stands where the noise writes: it belongs to what the noise can show.
+    allowed = sorted({0, *words.allowed("plain").ids})
 
-    known = {**settings, "network": network_digest(network), "data": arrays_digest(ids)}
+    def calibrate() -> dict[str, NDArray[Any]]:
+        margin = float(max(_odds(network, ids["choosing"], allowed, settings, 1)))
+        checked = _odds(network, ids["calibrating"], allowed, settings, 2)
+        flagged = np.array([np.count_nonzero(checked > margin)])
+        return {"margin": np.array([margin]), "flagged": flagged, "draws": np.array([checked.size])}
+
+    known = {key: value for key, value in settings.items() if key not in ("alpha", "tau")}
+    known |= {"network": network_digest(network), "data": arrays_digest(ids)}
     found = kept(f"{NAME}-margin", calibrate, settings=known, sources=[sys.modules[__name__]], cache=cache)
     margin = float(found["margin"][0])
-    tau = float(clopper_pearson_upper(int(found["flagged"][0]), settings["draws"], settings["alpha"]))
     examples = tuple(
         Example(
             f"request-{i:03d}", {"prompt": np.array([*words.encode(text)[:LENGTH], *[0] * MAX_D])}, 1, text
         )
         for i, text in enumerate(split.certified)
     )
-    # The pad is no ordinary token, but stands where the noise writes: it belongs to what the noise can show.
-    allowed = sorted({0, *words.allowed("plain").ids})
+    smoothing = Smoothing(prompt=UniformReplacement(beta=settings["beta"], alphabet=allowed))
+    threat = Threat(prompt=SuffixAppend(max_d=MAX_D, pad=0, slot=MAX_D))
+    digest = arrays_digest({"margin": np.array([margin])}) + network_digest(network)
+    proved = calibration(
+        smoothing,
+        threat,
+        examples[0].inputs,
+        flagged=int(found["flagged"][0]),
+        draws=int(found["draws"][0]),
+        benign=len(ids["calibrating"]),
+        scope="inputs",
+        alpha=settings["alpha"],
+        seed=2,
+        scheme=f"torch generator, {__name__}",
+        model_digest=digest,
+        data_digest=arrays_digest({"prompts": ids["calibrating"]}),
+        threshold=settings["tau"],
+    )
     return Problem(
         name=NAME,
         base=OneThread(Filter(network, margin)),
-        smoothing=Smoothing(prompt=UniformReplacement(beta=settings["beta"], alphabet=allowed)),
-        threat=Threat(prompt=SuffixAppend(max_d=MAX_D, pad=0, slot=MAX_D)),
+        smoothing=smoothing,
+        threat=threat,
         num_classes=2,
         class_names=CLASS_NAMES,
         examples=examples,
-        statistics={"alpha": 0.01, "n": 10_000, "n0": 100},
-        threshold=tau,
-        positive=1,
-        model_digest=arrays_digest({"margin": np.array([margin])}) + network_digest(network),
+        # 0.01 of it is spent on the threshold, as in the paper, and 0.01 on the draws of a certificate.
+        statistics={"alpha": 0.01 + settings["alpha"], "n": 10_000, "n0": 100},
+        threshold=proved.tau,
+        positive=proved.positive,
+        calibration=proved,
+        model_digest=digest,
         data_digest=arrays_digest({"prompts": encoded(words, split.certified)}),
         description=tasks.task_description(NAME),
     )
 
 
 def _odds(
-    network: WordSum, ids: NDArray[np.int64], settings: Mapping[str, Any], seed: int
+    network: WordSum, ids: NDArray[np.int64], allowed: Sequence[int], settings: Mapping[str, Any], seed: int
 ) -> NDArray[np.float32]:
-    """Log-odds of noisy draws of benign texts, a fresh text and fresh noise for each."""
+    """Log-odds of noisy draws of benign texts under the certified noise; every text equally often."""
     generator = torch.Generator().manual_seed(seed)
-    rows, found = torch.from_numpy(ids), []
-    for start in range(0, settings["draws"], 5000):
-        count = min(5000, settings["draws"] - start)
-        chosen = rows[torch.randint(len(rows), (count,), generator=generator)]
+    each = -(-int(settings["draws"]) // len(ids))
+    # The noise keeps the pad or writes one of the other allowed tokens, and never a control token.
+    others = torch.tensor([token for token in allowed if token != 0])
+    rows, found = torch.from_numpy(ids).repeat_interleave(each, dim=0), []
+    for part in rows.split(5000):
+        slot = others[torch.randint(len(others), (len(part), MAX_D), generator=generator)]
+        drawn = torch.rand(slot.shape, generator=generator) < settings["beta"]
+        shown = torch.cat([part, torch.where(drawn, slot, torch.zeros_like(slot))], dim=1)
         with torch.no_grad(), single_thread():
-            size = network.weight.num_embeddings
-            found.append(network(_slotted(chosen, size, settings["beta"], generator)).numpy())
+            found.append(network(shown).numpy())
     return np.concatenate(found)

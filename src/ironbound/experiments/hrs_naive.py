@@ -40,15 +40,15 @@ _PART = 1024
 def table(context: Context) -> Result:
     """Trained classifiers on real inputs, then the classifier for which the gap is widest.
 
-    Settings: tasks (name -> inputs), chunk (inputs in a piece), draws and alpha (of certificates), judge and
-    certainty (draws and error probability of the verdict), attack (settings of `JointAttack`), shown,
-    worst (settings of the constructed classifier).
+    Settings: tasks (name -> inputs and draws of a certificate), chunk (name -> inputs in a piece), alpha (of
+    certificates), judge and certainty (draws and error probability of the verdict), attack (settings of
+    `JointAttack`), shown, worst (settings of the constructed classifiers).
     """
     cells: list[tuple[Cell, ...]] = []
     turned: list[tuple[str, Record]] = []
     contradicted = 0
-    for task, count in context.settings["tasks"].items():
-        found = _pieces(context, task, count)
+    for task, sizes in context.settings["tasks"].items():
+        found = _pieces(context, task, sizes["inputs"])
         tried = [row for row in found if row["tried"]]
         broken = [row for row in tried if row["broken"]]
         contradicted += sum(row["joint"] for row in broken)
@@ -110,7 +110,7 @@ def table(context: Context) -> Result:
 
 
 def _pieces(context: Context, task: str, count: int) -> list[Record]:
-    chunk = int(context.settings["chunk"])
+    chunk = int(context.settings["chunk"][task])
     found: list[Record] = []
     for start in range(0, count, chunk):
         context.progress(f"attacking {task}", start / count)
@@ -124,7 +124,8 @@ def _attempts(context: Context, task: str, start: int, stop: int) -> list[Record
         problem = adult.load(rows=stop, progress=context.progress)
     else:
         problem = load_task(task, progress=context.progress)
-    return [attempt(context, problem, example) for example in problem.examples[start:stop]]
+    draws = context.settings["tasks"][task]["draws"]
+    return [attempt(context, problem, example, draws) for example in problem.examples[start:stop]]
 
 
 def _worst_cases(context: Context) -> Table:
@@ -163,11 +164,12 @@ _WORST = {
 
 
 def _worst_case(context: Context, p: float, sigma: float, beta: float) -> Record | None:
-    found = worst(p, context.settings["draws"], context.settings["alpha"], sigma, beta)
+    draws = context.settings["worst"]["draws"]
+    found = worst(p, draws, context.settings["alpha"], sigma, beta)
     if found is None:
         return None
     problem, classifier = found
-    row = attempt(context, problem, problem.examples[0])
+    row = attempt(context, problem, problem.examples[0], draws)
     if not row["tried"]:
         return None
     d, part = row["changed"], row["along"]
@@ -185,12 +187,12 @@ def _worst_case(context: Context, p: float, sigma: float, beta: float) -> Record
     }
 
 
-def attempt(context: Context, problem: Problem, example: Example) -> Record:
+def attempt(context: Context, problem: Problem, example: Example, draws: int) -> Record:
     """One input: its two one-channel certificates, the attack inside both, and the verdict."""
     settings = context.settings
     model = SmoothedClassifier(problem.base, problem.smoothing, 2, class_names=problem.class_names)
     known: dict[str, Any] = {
-        "n": settings["draws"],
+        "n": draws,
         "alpha": settings["alpha"],
         "seed": context.seed,
         "input_id": example.id,

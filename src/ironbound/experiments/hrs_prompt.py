@@ -57,11 +57,12 @@ def _rows(context: Context, beta: float, alphabet: Any) -> dict[str, Any]:
     attack = problem.threat["prompt"]
     assert isinstance(attack, SuffixAppend)
     problem = replace(problem, threat=Threat(prompt=replace(attack, alphabet=alphabet)))
+    assert problem.calibration is not None
     rows = certified(
         problem,
         context.settings["requests"],
         n=context.settings["draws"],
-        alpha=context.settings["alpha"],
+        alpha=context.settings["alpha"] + problem.calibration.alpha,
         seed=context.seed,
         progress=context.progress,
     )

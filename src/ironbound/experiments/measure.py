@@ -7,8 +7,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ironbound.data.problem import Problem
+import torch
+
+from ironbound.baselines import one_channel
+from ironbound.certificate import Certificate
+from ironbound.data.problem import Example, Problem
 from ironbound.smoothing import SmoothedClassifier
+from ironbound.threats import Threat
 
 Row = dict[str, Any]
 
@@ -34,33 +39,80 @@ def certified(
     Raises:
         InvalidCertificate: a certificate does not verify.
     """
-    model = SmoothedClassifier(
-        problem.base,
-        problem.smoothing,
-        problem.num_classes,
-        threshold=problem.threshold,
-        positive=problem.positive,
-        rivals=problem.rivals,  # type: ignore[arg-type]
-        class_names=problem.class_names,
-    )
+    model = SmoothedClassifier(problem.base, problem.smoothing, problem.num_classes, **rules(problem))
     chosen = problem.examples[:rows]
     inputs = ((example.id, example.inputs) for example in chosen)
     known = {**problem.statistics, **settings}
     stream = model.certify_many(inputs, threat=problem.threat, **known)
     found: list[Row] = []
     for example, certificate in zip(chosen, stream, strict=True):
-        certificate.verify()
-        found.append(
-            {
-                "id": example.id,
-                "label": example.label,
-                "prediction": certificate.prediction,
-                "samples": certificate.samples,
-                "frontier": [[budget, _plain(radius)] for budget, radius in certificate.frontier.items()],
-            }
-        )
+        found.append(_row(example, certificate))
         progress(f"certifying {problem.name}", len(found) / len(chosen))
     return found
+
+
+def alone(
+    problem: Problem,
+    channel: str,
+    rows: int,
+    *,
+    progress: Callable[[str, float], None] = lambda stage, fraction: None,
+    **settings: Any,
+) -> list[Row]:
+    """As `certified`, with one channel under noise and attack; the others stay as they are, in the model."""
+    chosen = problem.examples[:rows]
+    threat = Threat(**{channel: problem.threat[channel]})
+    known = {**problem.statistics, **settings}
+    found: list[Row] = []
+    for example in chosen:
+        model = one_channel(
+            problem.base,
+            problem.smoothing,
+            {name: torch.from_numpy(value) for name, value in example.inputs.items()},
+            channel,
+            problem.num_classes,
+            **rules(problem),
+        )
+        inputs = {channel: example.inputs[channel]}
+        found.append(_row(example, model.certify(inputs, threat=threat, input_id=example.id, **known)))
+        progress(f"certifying {channel} alone", len(found) / len(chosen))
+    return found
+
+
+def rules(problem: Problem) -> dict[str, Any]:
+    """How a problem's smoothed classifier decides: arguments of `SmoothedClassifier`."""
+    shared: dict[str, Any] = {"class_names": problem.class_names}
+    if problem.calibration is not None:
+        # It brings threshold and positive class.
+        return shared | {"calibration": problem.calibration}
+    return shared | {
+        "threshold": problem.threshold,
+        "positive": problem.positive,
+        "rivals": problem.rivals,
+    }
+
+
+def _row(example: Example, certificate: Certificate) -> Row:
+    certificate.verify()
+    return {
+        "id": example.id,
+        "label": example.label,
+        "prediction": certificate.prediction,
+        "samples": certificate.samples,
+        "frontier": [[budget, _plain(radius)] for budget, radius in certificate.frontier.items()],
+    }
+
+
+def largest(row: Mapping[str, Any]) -> int:
+    """The largest number of changes certified for the right answer; -1 where not even none is.
+
+    Example:
+        >>> largest({"label": 1, "prediction": 1, "frontier": [[0, 2.0], [1, 0.5], [2, None]]})
+        1
+    """
+    if row["prediction"] != row["label"]:
+        return -1
+    return max((d for d, found in row["frontier"] if found is not None), default=-1)
 
 
 def radius(row: Mapping[str, Any], budget: Any = 0) -> float:
