@@ -423,7 +423,13 @@ def _kernel(noise: dict[str, Any], positions: int, outside: int = 0) -> dict[str
 @cache
 def end_of_text() -> Certificate:
     """The last tokens rewritten, by any token; the second but last of the clean ones is no symbol."""
-    symbols = {"noise": "named_replacement", "alphabet_name": "plain tokens", "beta": 0.7, "alphabet": 30}
+    symbols = {
+        "noise": "named_replacement",
+        "alphabet_name": "plain tokens",
+        "alphabet_id": "ab" * 32,
+        "beta": 0.7,
+        "alphabet": 30,
+    }
 
     def laws(d: int) -> list[Law]:
         inside, outside = [closed(30, 0.7), in_to_out(30, 0.7)], [out_to_in(30, 0.7), masked(0.7)]
@@ -504,7 +510,7 @@ def synonyms_and_uneven_noise() -> Certificate:
         [
             image | {"sigmas": sigmas, "sigmas_id": digest},
             {"channel": "words", "noise": "synonyms", "beta": 0.45, "sets": ((2, 1), (6, 1)), "length": 5}
-            | {"sets_id": "ab", "threat": "synonym_l0", "max_d": 3},
+            | {"sets_id": "ab" * 32, "threat": "synonym_l0", "max_d": 3},
         ],
         lambda d: [[law()], [law(large)], [law(small, large)], [law(small, large)]][d],
         bounds=estimates((10, 9990), 10_000, 0.01, "threshold"),

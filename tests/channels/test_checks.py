@@ -19,6 +19,8 @@ from ironbound.threats import L2, FieldsL0, Threat, TokenL0
         (lambda: Gaussian(sigma=float("nan")), "sigma"),
         (lambda: Gaussian(sigma=float("inf")), "sigma"),
         (lambda: Gaussian(sigma="0.5"), "sigma"),  # type: ignore[arg-type]
+        (lambda: Gaussian(sigma=1.0, unit="pixels (0 to 1)"), "unit"),
+        (lambda: Gaussian(sigma=1.0, unit="a\nb"), "unit"),
         (lambda: Gaussian(sigma=1.0, low=1.0, high=0.0), "low, high"),
         (lambda: Gaussian(sigma=1.0, low=float("nan")), "low"),
         (lambda: UniformReplacement(beta=0.0, alphabet=9), "beta"),

@@ -137,6 +137,8 @@ def test_changed_quadrics_show_in_the_margin(certificate: Certificate) -> None:
         ({"squares": ()}, "curvature must be one for each square"),
         ({"squares": (1.0, 1.0)}, "curvature must be one for each square"),
         ({"squares": (-1.0, 1.0, 1.0)}, "squares must be 0 or more"),
+        ({"squares": (1.0, 1.0), "curvature": (0.0, 0.0)}, "squares must be 3, one for each coordinate"),
+        ({"squares": (1.0,), "curvature": (0.5,)}, "squares must be 3, one for each coordinate"),
         ({"label": 7}, "labels of evidence.rivals"),
     ],
 )
@@ -166,6 +168,7 @@ def test_a_deterministic_claim_draws_nothing(
     [
         ({"channel": ""}, "channel must be a name"),
         ({"model": "abc"}, "model must be a SHA-256"),
+        ({"unit": "pixels) or of any (other"}, "unit must be printable words without brackets"),
         ({"latent": ()}, "latent must be one number"),
         ({"components": (1, 1)}, "components must be 3 counts"),
         ({"component": 1}, "component must be one of the 1"),

@@ -191,6 +191,27 @@ def test_noise_at_the_ends_of_its_ranges_is_accepted() -> None:
         _with_evidence(made, channels=(IMAGE | {"low": 1.0},)).verify()
 
 
+def test_digests_and_names_are_such() -> None:
+    made = ALL["image_and_tokens"]()
+    with pytest.raises(InvalidCertificate, match="class_names must be different"):
+        _refingerprinted(replace(made, class_names=("safe", "safe"))).verify()
+    for name, changes, says in (
+        ("synonyms_and_uneven_noise", {"sets_id": "ab"}, "sets_id must be a SHA-256 digest"),
+        ("synonyms_and_uneven_noise", {"sigmas": None, "sigmas_id": ""}, "sigmas_id must be a SHA-256"),
+        ("end_of_text", {"alphabet_id": None}, "alphabet_id must be the digest of the named set"),
+    ):
+        made = ALL[name]()
+        assert isinstance(made.evidence, SmoothingEvidence)
+        records = []
+        for record in made.evidence.channels:
+            kernel = record.get("kernel")
+            own = {key: item for key, item in changes.items() if key in record}
+            own |= {} if kernel is None else {"kernel": replace(kernel, **changes)}
+            records.append(replace(record, **own))  # type: ignore[type-var]
+        with pytest.raises(InvalidCertificate, match=says):
+            _with_evidence(made, channels=tuple(records)).verify()
+
+
 def test_every_token_of_a_text_may_be_attacked() -> None:
     made = certificate(
         [_masked_text(2)],
@@ -269,6 +290,10 @@ def test_counts_at_different_looks_are_those_of_votes() -> None:
     ("place", "change", "says"),
     [
         (0, {"sigma": 0.0}, "sigma must be a standard deviation"),
+        (0, {"unit": "pixels) or changes any token (as"}, "unit must be printable words without brackets"),
+        (0, {"unit": "pixels\u202e"}, "unit must be printable words"),
+        (0, {"unit": "pixels\nand"}, "unit must be printable words"),
+        (1, {"alphabet_id": "any token"}, "alphabet_id must be a SHA-256 digest"),
         (0, {"low": 2.0}, "low must be below high"),
         (0, {"channel": "tokens"}, "names of evidence.channels must be distinct"),
         (0, {"channel": "zebra"}, "names of evidence.channels must be distinct, sorted"),

@@ -20,7 +20,7 @@ from ironbound.certificate.claim import Claim
 from ironbound.certificate.kinds import Evidence, evidence_type, register
 from ironbound.certificate.per_budget import PerBudgetEvidence
 from ironbound.certificate.record import Certificate
-from ironbound.certificate.refusal import refuse
+from ironbound.certificate.refusal import check_digest, check_words, refuse
 from ironbound.certificate.smoothing import Estimate, SmoothingEvidence
 
 __all__ = [
@@ -44,6 +44,8 @@ __all__ = [
     "SuffixNoise",
     "SynonymNoise",
     "channel_record",
+    "check_digest",
+    "check_words",
     "evidence_type",
     "noise_alone",
     "refuse",

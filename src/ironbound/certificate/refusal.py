@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ironbound.errors import InvalidCertificate
 
+_DIGITS = frozenset("0123456789abcdef")
+
 
 def refuse(figure: str, value: object, expected: str) -> InvalidCertificate:
     """Compose the refusal of one figure.
@@ -24,3 +26,19 @@ def refuse(figure: str, value: object, expected: str) -> InvalidCertificate:
     if len(shown) > 90:
         shown = shown[:87] + "..."
     return InvalidCertificate(f"{figure} must be {expected}; got {shown}")
+
+
+def check_digest(value: str, figure: str) -> None:
+    """Refuse what is no SHA-256 digest in hexadecimal."""
+    if len(value) != 64 or set(value) - _DIGITS:
+        raise refuse(figure, value, "a SHA-256 digest in hexadecimal")
+
+
+def check_words(value: str, figure: str) -> None:
+    """Refuse a text that could be taken for a part of the sentence which shows it in brackets.
+
+    Names stand in quotes there; a unit does not. Line breaks and marks that turn the direction of writing are
+    not printable.
+    """
+    if not value.isprintable() or set(value) & set("()"):
+        raise refuse(figure, value, "printable words without brackets")

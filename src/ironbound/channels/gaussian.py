@@ -78,6 +78,9 @@ class Gaussian(AbstractChannel):
                 raise wrong_value(name, end, "a finite number or None")
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise wrong_value("low, high", (self.low, self.high), "increasing")
+        shown = isinstance(self.unit, str) and self.unit.isprintable()  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not shown or set(self.unit) & set("()"):
+            raise wrong_value("unit", self.unit, "printable words without brackets, for certificates to show")
         if not isinstance(self.exact, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise wrong_value("exact", self.exact, "True or False")
         for name, steps in (("grid", self.grid), ("refine", self.refine)):

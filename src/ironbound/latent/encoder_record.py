@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ironbound.certificate import refuse
+from ironbound.certificate import check_digest, refuse
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,7 @@ def check_encoder(record: EncoderRecord) -> None:
     if not record.name:
         raise refuse(f"{place}.name", record.name, "a name")
     for name in ("digest", "input"):
-        value = getattr(record, name)
-        if len(value) != 64 or set(value) - set("0123456789abcdef"):
-            raise refuse(f"{place}.{name}", value, "a SHA-256 digest in hexadecimal")
+        check_digest(getattr(record, name), f"{place}.{name}")
     if not record.steps:
         raise refuse(f"{place}.steps", record.steps, "one map or more")
     product = Fraction(1)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from flint import arb
 
-from ironbound.certificate import Evidence, refuse, register
+from ironbound.certificate import Evidence, check_digest, check_words, refuse, register
 from ironbound.certificate.claim import derived_radii
 from ironbound.certificate.codec import decode_fields, encode_fields
 from ironbound.certificate.sentence import round_down, round_up
@@ -149,8 +149,8 @@ def check(certificate: Certificate) -> None:
         raise refuse("samples", certificate.samples, "0, as nothing is drawn")
     if not evidence.channel:
         raise refuse("evidence.channel", evidence.channel, "a name")
-    if len(evidence.model) != 64 or set(evidence.model) - set("0123456789abcdef"):
-        raise refuse("evidence.model", evidence.model, "a SHA-256 digest in hexadecimal")
+    check_digest(evidence.model, "evidence.model")
+    check_words(evidence.unit, "evidence.unit")
     if not evidence.latent:
         raise refuse("evidence.latent", evidence.latent, "one number or more")
     if evidence.encoder is not None:
@@ -180,6 +180,10 @@ def _rivals(prediction: int, evidence: LatentEvidence) -> None:
             raise refuse(f"{figure}.gap", rival.gap, "above 0, as the prediction must be ahead")
         if not rival.squares or len(rival.squares) != len(rival.curvature):
             raise refuse(f"{figure}.curvature", rival.curvature, "one for each square, one or more")
+        axes, size = len(rival.squares), len(evidence.latent)
+        if axes != size and (axes != 1 or rival.curvature != (0.0,)):
+            expected = f"{size}, one for each coordinate of the latent, or a single flat one"
+            raise refuse(f"{figure}.squares", f"{axes} axes", expected)
         if min(rival.squares) < 0.0:
             raise refuse(f"{figure}.squares", min(rival.squares), "0 or more")
 

@@ -16,7 +16,7 @@ from ironbound.lipschitz.records import BETS, Histogram, LedgerLine
 from ironbound.verify.balls import exact, exceeds
 
 _PRODUCT = "product of its parts"
-_CONVEX = ("convex gate per stream", "(1 - b) skip + b body")
+_CONVEX = ("convex gate", "(1 - b) skip + b body", "one stream alone")
 
 
 def check_ledger(ledger: tuple[LedgerLine, ...], figure: str) -> None:
@@ -105,9 +105,3 @@ def _children(ledger: tuple[LedgerLine, ...], place: int) -> list[LedgerLine]:
         if line.depth == depth + 1:
             found.append(line)
     return found
-
-
-def check_digest(value: str, figure: str) -> None:
-    """Refuse what is no SHA-256 digest."""
-    if len(value) != 64 or set(value) - set("0123456789abcdef"):
-        raise refuse(figure, value, "a SHA-256 digest in hexadecimal")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from flint import arb
 
-from ironbound.certificate import Evidence, refuse, register
+from ironbound.certificate import Evidence, check_digest, check_words, refuse, register
 from ironbound.certificate.claim import derived_radii
 from ironbound.certificate.sentence import round_down, round_up
-from ironbound.lipschitz.checking import bound_of, check_digest, check_histogram, check_ledger, part_factor
+from ironbound.lipschitz.checking import bound_of, check_histogram, check_ledger, part_factor
 from ironbound.lipschitz.records import Histogram, LedgerLine
 from ironbound.verify import Checker
 from ironbound.verify import register as register_checker
@@ -104,6 +104,9 @@ def check(certificate: Certificate) -> None:
     """
     evidence = cast(RampEvidence, certificate.evidence)
     check_digest(evidence.model, "evidence.model")
+    check_words(evidence.unit, "evidence.unit")
+    if not evidence.channel:
+        raise refuse("evidence.channel", evidence.channel, "a name")
     for name in ("sigma", "slope", "lipschitz"):
         if not getattr(evidence, name) > 0.0:
             raise refuse(f"evidence.{name}", getattr(evidence, name), "above 0")

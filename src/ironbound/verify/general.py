@@ -105,6 +105,8 @@ def _classes(certificate: Certificate) -> None:
         raise refuse("num_classes", count, "2 or more")
     if names is not None and len(names) != count:
         raise refuse("class_names", names, f"{count} names, one for each class")
+    if names is not None and len(set(names)) != count:
+        raise refuse("class_names", names, "different for different classes")
     if prediction is not None and not 0 <= prediction < count:
         raise refuse("prediction", prediction, f"a class in 0..{count - 1}, or null")
     if prediction is None and not certificate.reason:

@@ -20,6 +20,8 @@ from ironbound.certificate import (
     ReplacementNoise,
     SuffixNoise,
     SynonymNoise,
+    check_digest,
+    check_words,
     refuse,
 )
 
@@ -46,6 +48,7 @@ def _gaussian(record: ChannelRecord, figure: str) -> None:
     sigma = record["sigma"]
     if not sigma > 0.0:
         raise refuse(f"{figure}.sigma", sigma, "a standard deviation above 0")
+    check_words(record["unit"], f"{figure}.unit")
     low, high = record["low"], record["high"]
     if low is not None and high is not None and not low < high:
         raise refuse(f"{figure}.low", low, f"below high, which is {high!r}")
@@ -67,6 +70,7 @@ def _anisotropic(record: ChannelRecord, figure: str) -> None:
     sigma, listed = record["sigma"], record["sigmas"]
     if not record["largest"] >= sigma:
         raise refuse(f"{figure}.largest", record["largest"], f"at least the smallest, {sigma!r}")
+    check_digest(record["sigmas_id"], f"{figure}.sigmas_id")
     if listed is None:
         return
     if len(listed) != record["coordinates"]:
@@ -105,8 +109,13 @@ def _replacement(record: ChannelRecord, figure: str) -> None:
     _between(record, "outside", 0, record["length"], figure)
     if record.attacked and record["attacker"] is None:
         raise refuse(f"{figure}.attacker", None, "'closed' or 'open'")
-    if isinstance(record, NamedReplacementNoise) and not record.alphabet_name:
-        raise refuse(f"{figure}.alphabet_name", "", "the name of the set of symbols")
+    if record["alphabet_id"] is not None:
+        check_digest(record["alphabet_id"], f"{figure}.alphabet_id")
+    if isinstance(record, NamedReplacementNoise):
+        if not record.alphabet_name:
+            raise refuse(f"{figure}.alphabet_name", "", "the name of the set of symbols")
+        if record.alphabet_id is None:
+            raise refuse(f"{figure}.alphabet_id", None, "the digest of the named set of symbols")
 
 
 def _mask(record: ChannelRecord, figure: str) -> None:
@@ -127,6 +136,7 @@ def _categorical(record: ChannelRecord, figure: str) -> None:
 def _synonyms(record: ChannelRecord, figure: str) -> None:
     _rate(record["beta"], f"{figure}.beta")
     _between(record, "length", 1, MOST_SYMBOLS, figure)
+    check_digest(record["sets_id"], f"{figure}.sets_id")
     sizes = [size for size, _ in record["sets"]]
     if sizes != sorted(set(sizes)) or not all(2 <= size <= MOST_SYMBOLS for size in sizes):
         raise refuse(f"{figure}.sets", record["sets"], "sizes from 2 on in increasing order, with counts")
