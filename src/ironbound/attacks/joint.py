@@ -5,22 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
 
+from ironbound.attacks.balls import Ball, Continuous
+from ironbound.attacks.balls import squared_norm as squared_norm
+from ironbound.attacks.edits import Editable
 from ironbound.attacks.fields import writable_fields
 from ironbound.attacks.target import Floats, Inputs, Target
 from ironbound.attacks.tokens import Writable, writable_tokens
-from ironbound.channels import Categorical, Gaussian, Smoothing
-from ironbound.channels.base import Array
+from ironbound.channels import Categorical, Smoothing
 from ironbound.errors import InputError, wrong_value
 from ironbound.smoothing.predict import decide
 from ironbound.smoothing.rules import Rules
 from ironbound.threats import Threat
 
 Outcome = Literal["changed", "kept", "unsettled"]
+Writables = Mapping[str, Writable | Editable]
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class AttackResult:
         prediction: the class that was attacked.
         outcome: what a fresh sample says of the attacked input: "changed" if another class is the answer, at
             error probability `alpha`; "kept" if the same one is; else "unsettled".
-        allowed: the budget, a 2-norm or a number of changes for each attacked channel.
-        used: what of it the attack used; 2-norms rounded to the nearest float.
+        allowed: the budget, a radius or a number of changes for each attacked channel.
+        used: what of it the attack used; radii rounded to the nearest float.
         share: share of the votes for the prediction at the attacked input, in the fresh sample.
         queries: rows that the base was asked about, the judge's sample not counted.
         seconds: wall-clock time.
@@ -80,7 +82,7 @@ class JointAttack:
         tries: how many (place, symbol) pairs are tried out for each change.
         judge: draws of the fresh sample that decides about success.
         alpha: error probability of that decision.
-        alphabet: ids that an attacker may write, where the noise does not say.
+        alphabet: ids that an attacker may write, where the noise does not say; or these for each channel.
 
     Example:
         >>> import ironbound as ib
@@ -104,7 +106,7 @@ class JointAttack:
     tries: int = 16
     judge: int = 2000
     alpha: float = 1e-6
-    alphabet: Sequence[int] | None = None
+    alphabet: Sequence[int] | Mapping[str, Sequence[int]] | None = None
 
     def __post_init__(self) -> None:
         for name in ("rounds", "steps", "draws", "tries", "judge"):
@@ -121,15 +123,15 @@ class JointAttack:
             inputs: the clean input, one value for each channel.
             prediction: the class to leave.
             seed: of the attack's own draws; the judge's are others.
-            amounts: 2-norm of each continuous and number of changes of each discrete channel, at most; what
-                is not named stays as it is.
+            amounts: radius of each continuous and number of changes of each discrete channel, at most; what
+                is not named stays as it is. See `Ball` for what a radius is.
         Raises:
             InputError: a channel is not attacked in the threat, an amount is no budget, or there is no attack
                 for the noise on a channel.
         """
         began = time.perf_counter()
         values = self.smoothing.check(inputs)
-        radii, writables = self._budget(values, amounts)
+        balls, writables = self._budget(values, amounts)
         clean = {name: writables[name].clean if name in writables else v for name, v in values.items()}
         channels = {n: writables[n].channel if n in writables else c for n, c in self.smoothing.items()}
         rules = self.rules
@@ -142,8 +144,8 @@ class JointAttack:
             self.smoothed,
             self.white_box,
         )
-        found = self._search(target, clean, radii, writables, seed)
-        self._recheck(clean, found, radii, writables)
+        found = self._search(target, clean, balls, writables, seed)
+        self._recheck(clean, found, balls, writables)
         queries = target.queries.rows
         # A generator that the search has never used: the sample knows nothing of what was looked at.
         counts = target.counts(found, self.judge, np.random.default_rng([seed, 1, 0x5EED]))
@@ -153,7 +155,7 @@ class JointAttack:
             prediction,
             outcome,
             {name: float(amount) for name, amount in amounts.items()},
-            _used(clean, found, radii, writables),
+            _used(clean, found, balls, writables),
             float(counts[prediction]) / self.judge,
             self.alpha,
             queries,
@@ -164,61 +166,57 @@ class JointAttack:
 
     def _budget(
         self, values: Inputs, amounts: Mapping[str, float]
-    ) -> tuple[dict[str, float], dict[str, Writable]]:
-        radii: dict[str, float] = {}
-        writables: dict[str, Writable] = {}
+    ) -> tuple[dict[str, Ball], dict[str, Writable | Editable]]:
+        balls: dict[str, Ball] = {}
+        writables: dict[str, Writable | Editable] = {}
         for name, amount in amounts.items():
             if name not in self.threat:
                 raise wrong_value(f"the amount of {name!r}", amount, f"about one of {list(self.threat)}")
             if not amount >= 0 or amount == np.inf:
                 raise wrong_value(f"the amount of {name!r}", amount, "finite and >= 0")
             channel, budget = self.smoothing[name], self.threat[name]
-            if isinstance(channel, Gaussian):
-                radii[name] = float(amount)
+            if isinstance(channel, Continuous):
+                balls[name] = Ball(channel, float(amount))
             elif int(amount) != amount or int(amount) > getattr(budget, "max_d", 0):
                 most = getattr(budget, "max_d", 0)
                 raise wrong_value(
                     f"the amount of {name!r}", amount, f"a whole number of changes up to {most}"
                 )
-            elif isinstance(channel, Categorical):
-                writables[name] = writable_fields(channel, values[name], int(amount))
             else:
-                writables[name] = writable_tokens(channel, budget, values[name], int(amount), self.alphabet)
-        for name, budget in self.threat.items():
-            if name not in amounts and not isinstance(self.smoothing[name], Gaussian | Categorical):
+                writables[name] = self._writable(name, values, int(amount))
+        for name in self.threat:
+            if name not in amounts and not isinstance(self.smoothing[name], Continuous | Categorical):
                 # Where the noise lies depends on the threat, also if nothing is written.
-                writables[name] = writable_tokens(
-                    self.smoothing[name], budget, values[name], 0, self.alphabet
-                )
-        return radii, writables
+                writables[name] = self._writable(name, values, 0)
+        return balls, writables
+
+    def _writable(self, name: str, values: Inputs, d: int) -> Writable | Editable:
+        channel = self.smoothing[name]
+        if isinstance(channel, Categorical):
+            return writable_fields(channel, values[name], d)
+        ids = self.alphabet.get(name) if isinstance(self.alphabet, Mapping) else self.alphabet
+        return writable_tokens(channel, self.threat[name], values[name], d, ids)
 
     def _search(
-        self,
-        target: Target,
-        clean: Inputs,
-        radii: Mapping[str, float],
-        writables: Mapping[str, Writable],
-        seed: int,
+        self, target: Target, clean: Inputs, balls: Mapping[str, Ball], writables: Writables, seed: int
     ) -> Inputs:
         at = dict(clean)
         kept = [clean]
         for turn in range(self.rounds):
             at = self._write(target, clean, at, writables, seed + 1000 * turn)
             kept.append(at)
-            if any(radius > 0 for radius in radii.values()):
-                at = self._shift(target, clean, at, radii, seed + 1000 * turn + 500)
+            if any(ball.radius > 0 for ball in balls.values()):
+                at = self._shift(target, clean, at, balls, seed + 1000 * turn + 500)
                 kept.append(at)
             elif turn:
                 break  # discrete channels alone: nothing has moved since the last turn
         losses = target.losses(kept, 2 * self.draws, seed + 77)
         return kept[int(np.argmax(losses))]
 
-    def _write(
-        self, target: Target, clean: Inputs, at: Inputs, writables: Mapping[str, Writable], seed: int
-    ) -> Inputs:
+    def _write(self, target: Target, clean: Inputs, at: Inputs, writables: Writables, seed: int) -> Inputs:
         """Changes written one after the other, beginning anew from the clean symbols."""
         at = {**at, **{name: clean[name].copy() for name in writables}}
-        left = {name: w.most for name, w in writables.items() if w.most and w.places}
+        left = {name: w.most for name, w in writables.items() if w.most}
         for change in range(sum(left.values())):
             open_ = {name: writables[name] for name, more in left.items() if more}
             if not open_:
@@ -228,7 +226,7 @@ class JointAttack:
             tried = self._candidates(at, open_, scores, seed + change)
             if not tried:
                 break
-            several = [at] + [_written(at, *one) for one in tried]
+            several = [at] + [{**at, name: value} for name, value in tried]
             losses = target.losses(several, self.draws, seed + 333 + change)
             best = int(np.argmax(losses[1:]))
             # An equal or slightly smaller loss is no reason to stop: later changes may need this one.
@@ -237,34 +235,20 @@ class JointAttack:
         return at
 
     def _candidates(
-        self,
-        at: Inputs,
-        writables: Mapping[str, Writable],
-        scores: Mapping[str, Floats | None],
-        seed: int,
-    ) -> list[tuple[str, int, int]]:
-        """The (channel, place, symbol) that promise most; random ones where nothing is known."""
-        ranked: list[tuple[float, str, int, int]] = []
+        self, at: Inputs, writables: Writables, scores: Mapping[str, Floats | None], seed: int
+    ) -> list[tuple[str, Any]]:
+        """The (channel, changed value) that promise most; random ones where nothing is known."""
         random = np.random.default_rng([seed, 2])
-        for name, one in writables.items():
-            table = scores.get(name)
-            for place, symbols in zip(one.places, one.symbols, strict=True):
-                if at[name][place] != one.clean[place]:
-                    continue  # written already; a second change there would be the same one
-                others = symbols[symbols != at[name][place]]
-                if table is None:
-                    gains = random.random(others.size)
-                else:
-                    gains = np.full(others.size, -np.inf)
-                    known = others < table.shape[1]
-                    gains[known] = table[place, others[known]]
-                best = np.argsort(-gains, kind="stable")[: self.tries]
-                ranked += [(float(gains[i]), name, place, int(others[i])) for i in best]
+        ranked = [
+            (gain, name, value)
+            for name, one in writables.items()
+            for gain, value in one.changes(at[name], scores.get(name), self.tries, random)
+        ]
         ranked.sort(key=lambda item: -item[0])
-        return [item[1:] for item in ranked[: self.tries]]
+        return [(name, value) for _, name, value in ranked[: self.tries]]
 
     def _shift(
-        self, target: Target, clean: Inputs, at: Inputs, radii: Mapping[str, float], seed: int
+        self, target: Target, clean: Inputs, at: Inputs, balls: Mapping[str, Ball], seed: int
     ) -> Inputs:
         """Projected gradient steps on all continuous channels; the best point on the way."""
         seen = [at]
@@ -272,43 +256,21 @@ class JointAttack:
         for step in range(self.steps):
             moves, _ = target.directions(at, count, seed + step)
             moved = dict(at)
-            for name, radius in radii.items():
-                size = float(np.linalg.norm(moves[name].astype(np.float64)))
-                if radius > 0 and size > 0 and np.isfinite(size):
+            for name, ball in balls.items():
+                way = ball.steepest(moves[name])
+                if ball.radius > 0 and way is not None:
                     # From large to small steps; the first ones reach the end of the budget at once.
-                    length = 2.0 * radius * (1.0 - step / self.steps)
-                    moved[name] = at[name] + (length / size) * moves[name]
-                    moved[name] = self._within(name, clean[name], moved[name], radius)
+                    length = 2.0 * ball.radius * (1.0 - step / self.steps)
+                    moved[name] = ball.within(at[name] + length * way, clean[name])
             at = moved
             seen.append(at)
         losses = target.losses(seen, self.draws, seed + 99)
         return seen[int(np.argmax(losses))]
 
-    def _within(self, name: str, clean: Array, value: Array, radius: float) -> Array:
-        """The value moved into range and budget; the budget in exact arithmetic."""
-        channel = self.smoothing[name]
-        assert isinstance(channel, Gaussian)
-        shift = np.asarray(value, dtype=np.float64) - clean
-        size = float(np.linalg.norm(shift))
-        shift *= min(1.0, radius / size) if size > 0 else 0.0
-        for shrink in (1.0, 1 - 1e-7, 1 - 1e-6, 1 - 1e-5, 0.99, 0.0):
-            moved = np.clip(clean + shrink * shift, channel.low, channel.high)
-            if channel.exact:
-                steps = np.trunc((moved - clean) * channel.grid)
-                moved = clean + steps / channel.grid
-            moved = moved.astype(clean.dtype)
-            if squared_norm(moved, clean) <= Fraction(radius) ** 2:
-                return moved
-        return clean
-
-    def _recheck(
-        self, clean: Inputs, found: Inputs, radii: Mapping[str, float], writables: Mapping[str, Writable]
-    ) -> None:
+    def _recheck(self, clean: Inputs, found: Inputs, balls: Mapping[str, Ball], writables: Writables) -> None:
         for name, value in found.items():
-            if name in radii:
-                channel = self.smoothing[name]
-                channel.check(value, name)  # its range
-                fits = squared_norm(value, clean[name]) <= Fraction(radii[name]) ** 2
+            if name in balls:
+                fits = balls[name].allows(value, clean[name])
             elif name in writables:
                 fits = writables[name].allows(value)
             else:
@@ -317,26 +279,6 @@ class JointAttack:
                 raise InputError(f"the attack left its budget on {name!r}; this is a bug of the attack")
 
 
-def squared_norm(value: Array, clean: Array) -> Fraction:
-    """Exact squared 2-norm of a difference of floats.
-
-    Example:
-        >>> squared_norm(np.array([0.5, 1.0]), np.array([0.0, 1.0]))
-        Fraction(1, 4)
-    """
-    moved = value != clean
-    pairs = zip(value[moved].tolist(), clean[moved].tolist(), strict=True)
-    return sum(((Fraction(a) - Fraction(b)) ** 2 for a, b in pairs), Fraction(0))
-
-
-def _written(at: Inputs, name: str, place: int, symbol: int) -> Inputs:
-    changed = at[name].copy()
-    changed[place] = symbol
-    return {**at, name: changed}
-
-
-def _used(
-    clean: Inputs, found: Inputs, radii: Mapping[str, float], writables: Mapping[str, Writable]
-) -> dict[str, float]:
-    used: dict[str, float] = {name: float(squared_norm(found[name], clean[name])) ** 0.5 for name in radii}
-    return used | {name: float(np.count_nonzero(found[name] != clean[name])) for name in writables}
+def _used(clean: Inputs, found: Inputs, balls: Mapping[str, Ball], writables: Writables) -> dict[str, float]:
+    used = {name: ball.size(found[name], clean[name]) for name, ball in balls.items()}
+    return used | {name: float(one.used(found[name])) for name, one in writables.items()}

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ironbound.channels import AnisotropicGaussian, Deletion
 from ironbound.channels.base import AbstractChannel, Array
 from ironbound.models.base import as_base
 from ironbound.models.torch import TorchClassifier
@@ -113,6 +114,7 @@ class Target:
         """For each continuous channel the way to go, for each discrete one scores (length, symbols).
 
         The scores estimate what writing a symbol at a place does to the loss; None where nothing is known.
+        Under deletion noise places mean nothing: scores (1, symbols) say what showing a symbol does.
         """
         if self.network is None:
             return self._by_votes(inputs, count, seed)
@@ -135,6 +137,11 @@ class Target:
         for name, value in inputs.items():
             if value.dtype.kind == "f":
                 moves[name] = np.tensordot(wrong, batch[name] - value, axes=1)
+                channel = self.channels[name]
+                if isinstance(channel, AnisotropicGaussian):  # vote times noise over the variance
+                    moves[name] /= np.asarray(channel.sigmas).reshape(channel.shape) ** 2
+            elif isinstance(self.channels[name], Deletion):
+                scores[name] = _shown(batch[name], wrong)
             else:
                 scores[name] = _means(batch[name], value, wrong)
         return moves, scores
@@ -182,7 +189,14 @@ class Target:
             scores[name] = None
             for part, ids, output in seen:
                 own = gradients.get(id(output))
-                if own is not None and ids.shape == tensor.shape and torch.equal(ids, tensor):
+                if own is None or ids.shape != tensor.shape or not torch.equal(ids, tensor):
+                    continue
+                channel = self.channels[name]
+                if isinstance(channel, Deletion):
+                    # Columns are filled with pads: what a symbol in place of one of them does, on average.
+                    gain = own.sum(dim=0).mean(dim=0) @ part.weight.detach().T
+                    scores[name] = (gain - gain[channel.pad])[None].double().numpy()
+                else:
                     kept = tensor == torch.from_numpy(inputs[name])
                     pull = (own * kept[..., None]).sum(dim=0)
                     gain = pull @ part.weight.detach().T
@@ -199,6 +213,14 @@ def _log_other(scores: torch.Tensor, prediction: int) -> torch.Tensor:
     """log P(another class than the prediction) of each row; finite where a probability rounds to 1."""
     rest = torch.cat([scores[:, :prediction], scores[:, prediction + 1 :]], dim=1)
     return rest.logsumexp(dim=1) - scores.logsumexp(dim=1)
+
+
+def _shown(noised: Array, wrong: Floats) -> Floats:
+    """Mean of `wrong` among the draws that show a symbol, shrunk where they are few; (1, symbols)."""
+    size = int(noised.max()) + 1
+    shown = np.zeros((len(noised), size), dtype=bool)
+    shown[np.arange(len(noised))[:, None], noised] = True
+    return ((wrong @ shown) / (shown.sum(axis=0) + 8.0))[None]
 
 
 def _means(noised: Array, value: Array, wrong: Floats) -> Floats:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ironbound.attacks.edits import Editable
+from ironbound.channels import SynonymReplacement
 from ironbound.channels.base import AbstractChannel, Array
 from ironbound.channels.suffix import OnSlot, OnSuffix, narrowed
 from ironbound.errors import InputError
-from ironbound.threats import Budget, SuffixAppend, SuffixInPlace, TokenL0
+from ironbound.threats import Budget, Edits, SuffixAppend, SuffixInPlace, SynonymL0, TokenL0
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,36 @@ class Writable:
         return changed.size <= self.most and all(
             int(at) in allowed and bool(np.isin(value[at], allowed[int(at)])) for at in changed
         )
+
+    def used(self, value: Array) -> int:
+        """How many positions differ."""
+        return int(np.count_nonzero(value != self.clean))
+
+    def changes(
+        self, at: Array, scores: NDArray[np.float64] | None, tries: int, random: np.random.Generator
+    ) -> list[tuple[float, Array]]:
+        """Values with one more position written, up to `tries` symbols for each, and what each may gain.
+
+        Args:
+            at: the value now; a position that is written already stays as it is.
+            scores: (length, symbols), what writing a symbol at a place may do to the loss; None: random ones.
+        """
+        found: list[tuple[float, Array]] = []
+        for place, symbols in zip(self.places, self.symbols, strict=True):
+            if at[place] != self.clean[place]:
+                continue
+            others = symbols[symbols != at[place]]
+            if scores is None:
+                gains = random.random(others.size)
+            else:
+                gains = np.full(others.size, -np.inf)
+                known = others < scores.shape[1]
+                gains[known] = scores[place, others[known]]
+            for i in np.argsort(-gains, kind="stable")[:tries]:
+                changed = at.copy()
+                changed[place] = others[i]
+                found.append((float(gains[i]), changed))
+        return found
 
 
 @dataclass(frozen=True)
@@ -73,17 +105,18 @@ class _Between(AbstractChannel):
 
 def writable_tokens(
     channel: AbstractChannel, budget: Budget, clean: Array, d: int, alphabet: Sequence[int] | None = None
-) -> Writable:
+) -> Writable | Editable:
     """What an attacker of budget d may write into a text.
 
     Args:
         channel: the kernel, before it was placed by the threat.
-        budget: TokenL0, SuffixInPlace or SuffixAppend; per-budget sampling means the classifier of budget d.
+        budget: TokenL0, SynonymL0, Edits, SuffixInPlace or SuffixAppend; per-budget sampling means the
+            classifier of budget d.
         clean: token ids (length,).
         d: number of changes, at most the budget's max_d.
-        alphabet: ids to try; by default those that the noise can show.
+        alphabet: ids to try; by default those that the noise can show, under Edits those of the text itself.
     Raises:
-        InputError: the kernel names no alphabet and none is given; or the budget is none of the three.
+        InputError: the kernel names no alphabet and none is given; or the budget is none of these.
 
     Example:
         >>> from ironbound.channels import UniformReplacement
@@ -94,13 +127,21 @@ def writable_tokens(
         >>> found.clean.tolist(), found.places
         ([1, 2, 3, 0, 0], (3,))
     """
+    if isinstance(budget, Edits):
+        given = np.unique(clean) if alphabet is None else np.array(sorted({int(i) for i in alphabet}))
+        return Editable(clean, given.astype(np.int64), budget.operations, d, channel)
+    if isinstance(budget, SynonymL0) and isinstance(channel, SynonymReplacement):
+        homes = {token: np.array(members) for members in channel.sets for token in members}
+        places = tuple(i for i, token in enumerate(clean.tolist()) if token in homes)
+        return Writable(clean, places, tuple(homes[int(clean[i])] for i in places), d, channel)
     kernel = channel.kernel if isinstance(channel, OnSuffix | OnSlot) else channel
     ids = _ids(kernel, alphabet)
     if isinstance(budget, TokenL0):
         return _whole(clean, range(clean.size), ids, d, channel)
     if not isinstance(budget, SuffixInPlace | SuffixAppend):
         raise InputError(
-            f"there is no attack for {budget!r}; there is for TokenL0, SuffixInPlace, SuffixAppend"
+            f"there is no attack for {budget!r} on {channel!r}; there is for TokenL0, SynonymL0, Edits, "
+            "SuffixInPlace, SuffixAppend and the noise that proves them"
         )
     own = narrowed(budget, max(1, d)) if budget.sampling == "per_budget" else budget
     if isinstance(own, SuffixInPlace):

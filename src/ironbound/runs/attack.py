@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ironbound.attacks.joint import AttackResult, JointAttack
 from ironbound.certificate import Certificate, Claim
@@ -18,10 +21,13 @@ from ironbound.runs.metrics import readable
 from ironbound.runs.plan import Plan, plan
 from ironbound.runs.store import Store
 from ironbound.smoothing.rules import Rules
+from ironbound.threats import Edits
 
 ATTACK = "attack.json"
 # An unbounded radius is attacked at this many standard deviations of the noise.
 _FAR = 20.0
+# Texts whose tokens an attacker may insert.
+_MOST_TEXTS = 1000
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,18 @@ def attack_of(made: Plan, **settings: Any) -> JointAttack:
     rules = Rules.build(
         problem.num_classes, s.threshold, s.positive, s.rivals, problem.class_names, problem.calibration
     )
-    return JointAttack(problem.base, problem.smoothing, problem.threat, rules, **settings)
+    known = {"alphabet": _alphabets(problem), **settings}
+    return JointAttack(problem.base, problem.smoothing, problem.threat, rules, **known)
+
+
+def _alphabets(problem: Problem) -> dict[str, list[int]] | None:
+    """Tokens for edits, whose noise names none: those of the inputs at hand; None without edits."""
+    edited = [name for name, budget in problem.threat.items() if isinstance(budget, Edits)]
+    if not edited:
+        return None
+    some = itertools.islice(problem.examples, _MOST_TEXTS)
+    texts = [example.inputs for example in some]
+    return {name: sorted({int(i) for text in texts for i in np.ravel(text[name])}) for name in edited}
 
 
 def attempts_on(
