@@ -17,7 +17,13 @@ from ironbound.data.problem import Problem
 from ironbound.data.tasks import load_task
 from ironbound.errors import InputError
 from ironbound.latent import LatentCertifier, NetworkEncoder, audit, mnist_task
-from ironbound.latent.orthogonal_training import fit_encoder, orthogonal_mlp, retract, shifted
+from ironbound.latent.orthogonal_training import (
+    fit_encoder,
+    orthogonal_mlp,
+    orthogonal_patches,
+    retract,
+    shifted,
+)
 
 
 def blocks(folder: Path) -> None:
@@ -102,3 +108,30 @@ def test_retraction_recovers_from_large_weights() -> None:
     assert NetworkEncoder(net, (6,)).lipschitz < 1.0 + 1e-5
     with pytest.raises(InputError, match="hidden layers even"):
         orthogonal_mlp([6, 3, 2])
+
+
+def test_patches_are_orthogonal_and_move_no_pair_apart() -> None:
+    """Gradient ascent on the stretch of a pair of images, which starts where training would leave it."""
+    torch.manual_seed(0)
+    net = orthogonal_patches((3, 8, 8), [12, 16], [10, 4])
+    with torch.no_grad():
+        cast(torch.nn.Conv2d, net[1]).weight.mul_(1.3)  # the retraction's work
+    x, y = torch.rand(96, 3, 8, 8), torch.arange(96) % 4
+    fit_encoder(net, x, y, steps=12, batch=16, augment=shifted(1, mirror=True))
+    encoder = NetworkEncoder(net, (3, 8, 8))
+    assert 1.0 - 1e-4 < encoder.lipschitz < 1.0 + 1e-4
+    pair = torch.rand(2, 64, 3, 8, 8).double().requires_grad_()
+    climb, plain = torch.optim.Adam([pair], 0.05), net.double()
+    stretch = torch.zeros(64)
+    for _ in range(60):
+        moved, apart = (part.flatten(1) for part in (plain(pair[0]) - plain(pair[1]), pair[0] - pair[1]))
+        stretch = moved.norm(dim=1) / apart.norm(dim=1)
+        climb.zero_grad()
+        (-stretch.sum()).backward()
+        climb.step()
+    assert 0.9 < float(stretch.detach().max()) <= encoder.lipschitz
+    for wrong in ([3], []):
+        with pytest.raises(InputError, match="channels must be"):
+            orthogonal_patches((3, 8, 8), wrong, [2])
+    with pytest.raises(InputError, match="divisible by 4"):
+        orthogonal_patches((3, 6, 8), [4, 4], [2])

@@ -58,6 +58,8 @@ def estimate(
             f"{name} has {len(centred)} samples in {size} dimensions, so its covariance is singular; "
             'use shrinkage="ledoit-wolf", covariance="shared" or "diagonal", or more samples'
         )
+    if weight == 1.0:  # spherical: nothing to multiply out, which matters for thousands of dimensions
+        return Covariance(max(target, floor) * np.eye(size), weight)
     matrix = (1.0 - weight) * (centred.T @ centred) / len(centred) + weight * target * np.eye(size)
     values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
     if kind == "low_rank":

@@ -31,6 +31,8 @@ SETTINGS: dict[str, Any] = {
     "temperature": 8.0,
     "margin": 0.8,
     "shift": 1,
+    "mirror": False,
+    "channels": [],
     "covariance": "full",
     "shrinkage": 0.5,
     "seed": 0,
@@ -49,6 +51,8 @@ def encoder(
 
     Args:
         data: training images, scaled to [0, 1]. name: of the file in the cache.
+        settings: as `SETTINGS`; with `channels` the network begins with stages of patches (see
+            `orthogonal_patches`) and `sizes` are those of the dense layers behind them.
     """
     x = torch.from_numpy(data.images.astype(np.float32) / np.float32(255))
     if x.ndim == 4:
@@ -59,15 +63,20 @@ def encoder(
             network,
             x,
             torch.from_numpy(data.labels),
-            augment=orthogonal_training.shifted(settings["shift"]),
+            augment=orthogonal_training.shifted(settings["shift"], mirror=settings["mirror"]),
             progress=report,
             **{key: settings[key] for key in ("steps", "batch", "rate", "temperature", "margin", "seed")},
         )
 
+    def build() -> nn.Sequential:
+        if not settings["channels"]:
+            return orthogonal_training.orthogonal_mlp(settings["sizes"])
+        return orthogonal_training.orthogonal_patches(x.shape[1:], settings["channels"], settings["sizes"])
+
     chosen = {key: settings[key] for key in SETTINGS if key not in ("covariance", "shrinkage")}
     network = trained(
         name,
-        lambda: orthogonal_training.orthogonal_mlp(settings["sizes"]),
+        build,
         fit,
         settings={**chosen, "data": arrays_digest({"images": data.images, "labels": data.labels})},
         sources=[sys.modules[__name__], orthogonal_training],

@@ -42,6 +42,39 @@ def orthogonal_mlp(sizes: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+def orthogonal_patches(
+    input_shape: Sequence[int], channels: Sequence[int], sizes: Sequence[int]
+) -> nn.Sequential:
+    """For images: blocks of 2 x 2 pixels become channels, which an orthogonal matrix mixes, alike everywhere.
+
+    Each stage halves height and width: PixelUnshuffle (a permutation), a 1 x 1 convolution with orthonormal
+    rows or columns, MaxMin. No patches overlap, so that every stage is exactly orthogonal, where a larger
+    kernel could only be bounded. Dense layers follow, as in `orthogonal_mlp`.
+
+    Args:
+        input_shape: (C, H, W), H and W divisible by 2 as often as there are stages.
+        channels: even numbers, one for each stage. sizes: of the dense layers, even but for the last.
+
+    Example:
+        >>> net = orthogonal_patches((3, 8, 8), [8, 16], [6, 2])
+        >>> [type(layer).__name__ for layer in net][:4], tuple(net(torch.zeros(5, 3, 8, 8)).shape)
+        (['PixelUnshuffle', 'Conv2d', 'GroupSort', 'PixelUnshuffle'], (5, 2))
+    """
+    count, height, width = input_shape
+    once = 2 ** len(channels)
+    if not channels or any(size % 2 for size in channels):
+        raise wrong_value("channels", list(channels), "even numbers, one for each stage")
+    if height % once or width % once:
+        raise wrong_value("input_shape", tuple(input_shape), f"height and width divisible by {once}")
+    layers: list[nn.Module] = []
+    for after in channels:
+        layer = nn.Conv2d(4 * count, after, 1)
+        nn.init.orthogonal_(layer.weight)
+        layers += [nn.PixelUnshuffle(2), layer, GroupSort(2)]
+        count = after
+    return nn.Sequential(*layers, *orthogonal_mlp([count * height * width // once**2, *sizes]))
+
+
 def fit_encoder(
     encoder: nn.Sequential,
     inputs: Tensor,
@@ -85,7 +118,8 @@ def fit_encoder(
 
 
 def retract(encoder: nn.Sequential, iterations: int) -> None:
-    """Pull every dense layer towards the nearest matrix with orthonormal rows (or columns).
+    """Pull every dense layer and 1 x 1 convolution towards the nearest matrix with orthonormal rows (or
+    columns).
 
     Example:
         >>> layers = nn.Sequential(nn.Linear(3, 2))
@@ -96,8 +130,8 @@ def retract(encoder: nn.Sequential, iterations: int) -> None:
     """
     with torch.no_grad():
         for layer in encoder:
-            if isinstance(layer, nn.Linear):
-                w = layer.weight
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                w = layer.weight.flatten(1)
                 wide = w if w.shape[0] <= w.shape[1] else w.T
                 # |W| <= sqrt(|W|_1 |W|_inf); the iteration converges from norms below sqrt(3).
                 size = float((wide.abs().sum(0).max() * wide.abs().sum(1).max()).sqrt())
@@ -105,13 +139,19 @@ def retract(encoder: nn.Sequential, iterations: int) -> None:
                     wide = wide / max(1.0, float(torch.linalg.matrix_norm(wide, 2)))
                 for _ in range(iterations):
                     wide = 1.5 * wide - 0.5 * (wide @ wide.T) @ wide
-                layer.weight.copy_(wide if w.shape[0] <= w.shape[1] else wide.T)
+                layer.weight.copy_((wide if w.shape[0] <= w.shape[1] else wide.T).reshape(layer.weight.shape))
 
 
-def shifted(pixels: int) -> Callable[[Tensor, torch.Generator], Tensor]:
-    """An augmentation for images (N, H, W) or (N, C, H, W): each batch moved by up to `pixels` each way."""
+def shifted(pixels: int, *, mirror: bool = False) -> Callable[[Tensor, torch.Generator], Tensor]:
+    """An augmentation for images (N, H, W) or (N, C, H, W): each batch moved by up to `pixels` each way.
+
+    Args:
+        mirror: also swap left and right, for half of the batches.
+    """
 
     def augment(x: Tensor, generator: torch.Generator) -> Tensor:
+        if mirror and int(torch.randint(0, 2, (1,), generator=generator)):
+            x = x.flip(-1)
         dy, dx = cast("list[int]", torch.randint(-pixels, pixels + 1, (2,), generator=generator).tolist())
         return torch.roll(x, (dy, dx), dims=(-2, -1))
 

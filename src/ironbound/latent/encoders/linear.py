@@ -7,10 +7,11 @@ input of another class lies in the row space.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import eigh
 
 from ironbound.errors import wrong_value
 from ironbound.latent._rounding import Array, gamma
@@ -71,8 +72,9 @@ class LinearEncoder:
             raise wrong_value("size", size, f"between 1 and {x.shape[1]}, the entries of an input")
         center = x.mean(axis=0)
         moved = x - center
-        _, vectors = np.linalg.eigh(moved.T @ moved)
-        leading = vectors[:, ::-1][:, :size].T
+        last = x.shape[1] - 1
+        _, vectors = cast(Any, eigh)(moved.T @ moved, subset_by_index=(last - size + 1, last))
+        leading = np.asarray(vectors, dtype=np.float64)[:, ::-1].T
         # The sign of an eigenvector is arbitrary: its largest entry is made positive, so that fits repeat.
         peaks = leading[np.arange(size), np.argmax(np.abs(leading), axis=1)]
         return cls(leading * np.sign(peaks)[:, None], center, name=f"PCA {size}")
