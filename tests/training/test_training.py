@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -20,7 +21,8 @@ from ironbound.training import PRESETS, Recipe, load_network, preset, read_recip
 from ironbound.training import checkpoint as checkpoints
 from ironbound.training.data import Pictures
 from ironbound.training.log import Log
-from ironbound.training.losses import StreamWeights, loss_of, stream_names, worst_shift
+from ironbound.training.loop import follow
+from ironbound.training.losses import StreamWeights, disagreement, loss_of, stream_names, worst_shift
 from ironbound.training.networks import build
 
 TINY = Recipe(name="tiny", width=8, blocks=(1,), fold=4, sigma=0.1, steps=12, batch=16, rate=1e-2)
@@ -228,3 +230,81 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
     data.x[:] = float("nan")
     with pytest.raises(InputError, match="the loss is nan"):
         train(TINY, data)
+
+
+def test_answers_that_differ_between_draws_cost_and_answers_that_agree_do_not() -> None:
+    agreed = torch.tensor([[3.0, 0.0], [0.0, 1.0]]).repeat(2, 1)
+    assert float(disagreement(agreed, 2, 1.0, 0.0)) == pytest.approx(0.0, abs=1e-6)
+    # Two images, each under two draws: the first answers turn over, and KL of (p, 1 - p) from a half is known.
+    turned = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 2.0], [0.0, 1.0]])
+    p = torch.softmax(torch.tensor([2.0, 0.0]), 0).double()
+    apart = -0.5 * float(torch.log(2 * p).sum())
+    assert float(disagreement(turned, 2, 3.0, 0.0)) == pytest.approx(3.0 * apart / 2, rel=1e-5)
+    q = torch.softmax(torch.tensor([0.0, 1.0]), 0).double()
+    entropy = (math.log(2) - float((q * q.log()).sum())) / 2
+    assert float(disagreement(turned, 2, 0.0, 1.0)) == pytest.approx(entropy, rel=1e-5)
+
+
+def test_every_copy_of_an_image_has_noise_of_its_own_and_its_own_label() -> None:
+    seen: list[torch.Tensor] = []
+
+    class Spy(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x)
+            return torch.stack([x.mean(dim=(1, 2, 3)), -x.mean(dim=(1, 2, 3))], dim=1)
+
+    recipe = TINY.changed(copies=3, consistency=1.0, temperature=50.0, auxiliary=0.0, sigma=0.01)
+    x = torch.stack([torch.full((1, 4, 4), 0.9), torch.full((1, 4, 4), -0.9)])
+    generator = torch.Generator().manual_seed(0)
+    loss, logits = loss_of(Spy(), StreamWeights(()), x, torch.tensor([0, 1]), recipe, generator)
+    assert seen[0].shape == (6, 1, 4, 4)
+    assert not torch.equal(seen[0][:2], seen[0][2:4])
+    assert float((seen[0].unflatten(0, (3, 2)) - x).abs().max()) < 0.1
+    assert logits.shape == (2, 2)
+    assert float(loss) < 1e-3  # labels in the wrong order would cost about 90
+
+
+def test_the_kept_weights_are_a_running_mean_and_survive_an_interruption(tmp_path: Path) -> None:
+    recipe = TINY.changed(copies=2, consistency=2.0, entropy=0.1, average=0.9, auxiliary=0.0)
+    whole = weights(train(recipe, bars()))
+    assert not equal(whole, weights(train(recipe.changed(average=0.0), bars())))
+    with pytest.raises(Stopped):
+        train(recipe, bars(), tmp_path, save_every=5, progress=stop_at(0.6))
+    assert equal(weights(train(recipe, bars(), tmp_path, save_every=5)), whole)
+
+
+def test_the_running_mean_of_constant_weights_is_reached() -> None:
+    mean, net = (build(TINY.changed(network="plain", seed=seed)) for seed in (0, 1))
+    with torch.no_grad():
+        net.layers[2].num_batches_tracked.fill_(7)  # type: ignore[union-attr, operator, index]
+    follow(mean, net, 0.5, step=0)
+    assert not equal(weights(mean), weights(net))
+    for step in range(1, 60):
+        follow(mean, net, 0.5, step)
+    for name, value in net.state_dict().items():
+        assert torch.allclose(mean.state_dict()[name], value, atol=1e-6), name
+
+
+def test_a_checkpoint_from_before_a_setting_existed_had_its_default(tmp_path: Path) -> None:
+    train(TINY.changed(steps=2), bars(), tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del state["recipe"]["copies"], state["recipe"]["average"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    train(TINY.changed(steps=2), bars(), tmp_path)
+    with pytest.raises(RunError, match="copies = 1, now 2"):
+        train(TINY.changed(steps=2, copies=2), bars(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"consistency": 1.0}, "consistency"),
+        ({"consistency": 1.0, "copies": 2, "method": "trades"}, "consistency"),
+        ({"consistency": -1.0, "copies": 2}, "consistency"),
+        ({"average": 1.0}, "average"),
+        ({"copies": 0}, "copies"),
+    ],
+)
+def test_settings_of_consistency_that_cannot_be_are_refused(changes: dict[str, Any], name: str) -> None:
+    with pytest.raises(InputError, match=name):
+        TINY.changed(**changes)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ironbound.errors import RunError
+from ironbound.training.recipe import Recipe
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -31,7 +32,8 @@ def load(path: Path, recipe: dict[str, Any]) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        before = state["recipe"]
+        # What older checkpoints do not name had its default.
+        before = {**Recipe(name="").record(), **state["recipe"]}
     except Exception as error:
         raise RunError(
             f"{path} is no checkpoint that can be read ({error}); remove it to begin anew"

@@ -92,12 +92,15 @@ def _run(
     generator = torch.Generator().manual_seed(recipe.seed)
     parameters = [*net.parameters(), *weights.parameters()]
     optimiser = torch.optim.AdamW(parameters, recipe.rate, weight_decay=recipe.decay)
+    mean = build(recipe, draws="batch").to(device) if recipe.average > 0.0 else None
     first = 0
     if state is not None:
         net.load_state_dict(state["network"])
         weights.load_state_dict(state["weights"])
         optimiser.load_state_dict(state["optimiser"])
         generator.set_state(state["generator"])
+        if mean is not None:
+            mean.load_state_dict(state["mean"])
         for source, kept in zip(sources(net), state["noise"], strict=True):
             source.restore(kept)
         first = int(state["step"])
@@ -115,6 +118,9 @@ def _run(
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
+        if mean is not None:
+            follow(mean, net, recipe.average, step)
+        best = net if mean is None else mean
         done = step + 1
         if done % every == 0 or done == recipe.steps:
             value = float(loss.detach())
@@ -123,19 +129,44 @@ def _run(
                 step=done,
                 loss=value,
                 accuracy=100.0 * float((logits.argmax(1) == y).float().mean()),
-                validation=_held_out(net, pictures, recipe, device),
+                validation=_held_out(best, pictures, recipe, device),
                 rate=rate_at(step, recipe),
                 seconds=round(time.perf_counter() - began, 2),
             )
         if folder is not None and (done % save_every == 0 or done == recipe.steps):
-            checkpoint.save(folder / CHECKPOINT, _state(recipe, done, net, weights, optimiser, generator))
+            known = _state(recipe, done, net, weights, optimiser, generator)
+            checkpoint.save(
+                folder / CHECKPOINT, known | ({} if mean is None else {"mean": mean.state_dict()})
+            )
         progress(f"training {recipe.name}", done / recipe.steps)
     finished = build(recipe)
-    finished.load_state_dict({name: value.cpu() for name, value in net.state_dict().items()})
+    last = net if mean is None else mean
+    finished.load_state_dict({name: value.cpu() for name, value in last.state_dict().items()})
     if folder is not None:
         save_network(finished, recipe, folder / WEIGHTS)
         log.draw(folder / CURVE, recipe.name)
     return finished.eval()
+
+
+def follow(mean: nn.Module, net: nn.Module, keep: float, step: int) -> None:
+    """Move running means of weights towards a network's, in place; early ones, from fresh weights, soon fade.
+
+    What is counted in whole numbers (batches seen) is copied.
+
+    Example:
+        >>> mean, net = nn.Linear(1, 1), nn.Linear(1, 1)
+        >>> follow(mean, net, 0.0, step=0)
+        >>> torch.equal(mean.weight, net.weight)
+        True
+    """
+    part = min(keep, (1 + step) / (10 + step))
+    now = net.state_dict()
+    with torch.no_grad():
+        for name, value in mean.state_dict().items():
+            if value.dtype.is_floating_point:
+                value.mul_(part).add_(now[name], alpha=1.0 - part)
+            else:
+                value.copy_(now[name])
 
 
 def _state(

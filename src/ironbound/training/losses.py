@@ -1,7 +1,8 @@
-"""Losses: cross-entropy under noise, auxiliary losses of single streams, adversarial training, TRADES."""
+"""Losses: cross-entropy under noise, consistency, auxiliary losses, adversarial training, TRADES."""
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import torch
@@ -38,7 +39,10 @@ def stream_names(net: nn.Module) -> tuple[str, ...]:
 def loss_of(
     net: nn.Module, weights: StreamWeights, x: Tensor, y: Tensor, recipe: Recipe, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Loss and logits of one batch x (B, C, H, W) in [0, 1], y (B,); random numbers come from `generator`."""
+    """Loss of one batch x (B, C, H, W) in [0, 1], y (B,), and the logits (B, classes) under the first draw of
+    noise; random numbers come from `generator`."""
+    size = len(y)
+    x, y = x.repeat(recipe.copies, 1, 1, 1), y.repeat(recipe.copies)
     noise = recipe.sigma * torch.randn(x.shape, generator=generator).to(x.device)
     attacked = x + noise
     if recipe.method != "noise":
@@ -50,15 +54,37 @@ def loss_of(
         apart = functional.kl_div(
             other, functional.log_softmax(clean, 1), reduction="batchmean", log_target=True
         )
-        return functional.cross_entropy(clean, y) + recipe.beta * apart, clean
+        return functional.cross_entropy(clean, y) + recipe.beta * apart, clean[:size]
     logits = recipe.temperature * net(attacked)
     loss = functional.cross_entropy(logits, y)
+    if recipe.consistency > 0.0:
+        loss = loss + disagreement(logits, recipe.copies, recipe.consistency, recipe.entropy)
     if weights.names and recipe.auxiliary > 0.0:
         place = int(torch.randint(len(weights.names), (1,), generator=generator))
         with cast(HyCASNet, net).only(cast(Stream, weights.names[place])):
             alone = functional.cross_entropy(recipe.temperature * net(attacked), y)
         loss = loss + recipe.auxiliary * weights(place, alone)
-    return loss, logits
+    return loss, logits[:size]
+
+
+def disagreement(logits: Tensor, copies: int, consistency: float, entropy: float) -> Tensor:
+    """consistency * mean KL(mean answer || answer) + entropy * entropy of the mean answer, over images.
+
+    Source: Jeong and Shin 2020 (arXiv 2006.04062), equation 9.
+
+    Args:
+        logits: (copies * B, classes), all images under the first draw of noise, then under the second, ...
+
+    Example:
+        >>> same = torch.tensor([[2.0, 0.0]]).repeat(3, 1)
+        >>> round(float(disagreement(same, 3, 1.0, 0.0)), 6)
+        0.0
+    """
+    each = functional.log_softmax(logits, dim=1).unflatten(0, (copies, -1))
+    log_mean = torch.logsumexp(each, dim=0) - math.log(copies)
+    mean = log_mean.exp()
+    apart = (mean * (log_mean - each)).sum(dim=2).mean()
+    return consistency * apart - entropy * (mean * log_mean).sum(dim=1).mean()
 
 
 def worst_shift(net: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:

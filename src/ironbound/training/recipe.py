@@ -40,6 +40,12 @@ class Recipe:
         eps, norm, attack_steps, beta: of the inner attack, and the weight of the second term of TRADES.
         auxiliary: weight of the losses of single streams; 0 for none. One stream a step is asked, at random,
             and the streams' weights are learned (as log-variances).
+        copies: draws of noise an image in every batch.
+        consistency: weight of the divergence of the answers under each draw from their mean, which makes a
+            vote under noise less divided (Jeong and Shin 2020, arXiv 2006.04062); it needs copies of 2 or more.
+        entropy: weight of the entropy of that mean, added to the loss; it counts where consistency does.
+        average: how much of a running mean of the weights a step keeps (the mean is what is kept in the end
+            and judged on held-out images); 0 for the last weights.
         temperature: logits are multiplied by it in the loss. Logits of a Lipschitz network are small.
         balanced: whether every class is drawn equally often.
         steps, batch, rate, decay: of AdamW; the rate rises over the first twentieth and falls as a cosine.
@@ -69,6 +75,10 @@ class Recipe:
     attack_steps: int = 7
     beta: float = 6.0
     auxiliary: float = 0.2
+    copies: int = 1
+    consistency: float = 0.0
+    entropy: float = 0.0
+    average: float = 0.0
     temperature: float = 16.0
     balanced: bool = False
     steps: int = 1000
@@ -81,16 +91,22 @@ class Recipe:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise wrong_value(name, getattr(self, name), "one of " + ", ".join(map(repr, choices)))
-        for name in ("steps", "batch", "width", "fold", "attack_steps"):
+        for name in ("steps", "batch", "width", "fold", "attack_steps", "copies"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise wrong_value(name, value, "a whole number of at least 1")
-        for name in ("sigma", "eps", "beta", "auxiliary", "decay"):
+        for name in ("sigma", "eps", "beta", "auxiliary", "decay", "consistency", "entropy"):
             if not 0.0 <= float(getattr(self, name)) < math.inf:
                 raise wrong_value(name, getattr(self, name), "0 or more, and finite")
         for name in ("rate", "temperature"):
             if not 0.0 < float(getattr(self, name)) < math.inf:
                 raise wrong_value(name, getattr(self, name), "positive and finite")
+        if not 0.0 <= self.average < 1.0:
+            raise wrong_value("average", self.average, "at least 0 and below 1")
+        if self.consistency > 0.0 and (self.copies < 2 or self.method == "trades"):
+            raise wrong_value(
+                "consistency", self.consistency, '0 unless copies is at least 2 and method is not "trades"'
+            )
         if not set(self.stream_names) <= {"spectral", "frequency", "projection"}:
             raise wrong_value("streams", self.streams, '"spectral", "frequency", "projection", joined by "+"')
 
@@ -127,6 +143,13 @@ def _presets() -> dict[str, Recipe]:
         base.changed(name="pneumonia-hycas-residual", mode="residual"),
         base.changed(name="pneumonia-lipschitz-small", streams="spectral", injection=False, auxiliary=0.0),
         base.changed(name="pneumonia-plain-small", network="plain", temperature=1.0, auxiliary=0.0),
+    ]
+    steady: dict[str, Any] = {"copies": 2, "consistency": 5.0, "entropy": 0.1, "average": 0.995}
+    several += [
+        several[0].changed(
+            name="pneumonia-hycas-consistent", temperature=32.0, **{**steady, "auxiliary": 0.0}
+        ),
+        several[3].changed(name="pneumonia-plain-consistent", **steady),
     ]
     for data in ("mnist", "fashion-mnist", "cifar10"):
         several += [r.changed(name=r.name.replace("pneumonia", data), data=data) for r in several[:4]]
