@@ -235,7 +235,7 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
 def test_answers_that_differ_between_draws_cost_and_answers_that_agree_do_not() -> None:
     agreed = torch.tensor([[3.0, 0.0], [0.0, 1.0]]).repeat(2, 1)
     assert float(disagreement(agreed, 2, 1.0, 0.0)) == pytest.approx(0.0, abs=1e-6)
-    # Two images, each under two draws: the first answers turn over, and KL of (p, 1 - p) from a half is known.
+    # Two images, each under two draws: answers about the first turn over; their mean is a half.
     turned = torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 2.0], [0.0, 1.0]])
     p = torch.softmax(torch.tensor([2.0, 0.0]), 0).double()
     apart = -0.5 * float(torch.log(2 * p).sum())

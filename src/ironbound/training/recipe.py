@@ -42,7 +42,7 @@ class Recipe:
             and the streams' weights are learned (as log-variances).
         copies: draws of noise an image in every batch.
         consistency: weight of the divergence of the answers under each draw from their mean, which makes a
-            vote under noise less divided (Jeong and Shin 2020, arXiv 2006.04062); it needs copies of 2 or more.
+            vote under noise less divided (Jeong and Shin 2020, arXiv 2006.04062); it needs 2 or more copies.
         entropy: weight of the entropy of that mean, added to the loss; it counts where consistency does.
         average: how much of a running mean of the weights a step keeps (the mean is what is kept in the end
             and judged on held-out images); 0 for the last weights.
