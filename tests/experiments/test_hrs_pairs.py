@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ironbound.data import digits_claims
-from ironbound.experiments import hrs_pairs
+from ironbound.experiments import hrs_draws, hrs_pairs
 from ironbound.experiments.context import Context
 from ironbound.experiments.measure import alone, certified, largest, rules
 from ironbound.experiments.registry import experiment
@@ -60,3 +60,17 @@ def test_a_calibration_brings_the_whole_rule() -> None:
         "positive": 1,
         "rivals": None,
     }
+
+
+def test_early_stopping_is_compared_at_equal_budget(tmp_path: Path) -> None:
+    found = experiment("budget-draws")
+    given = Context("budget-draws", found.settings["smoke"], {}, tmp_path)
+    result = hrs_draws.budgets(given)
+    (table,) = result.tables
+    assert [row[:2] for row in table.rows] == [("fixed", 200), ("fixed", 500), ("stopped early", 500)]
+    for row in table.rows:
+        assert float(row[2] or 0) <= int(row[1] or 0) + 100  # and 100 to select a class
+        shares = [float(cell or 0) for cell in row[4:]]
+        assert shares == sorted(shares, reverse=True)
+        assert sum(shares) / 100 == pytest.approx(float(row[3] or 0))
+    assert (tmp_path / "budgets.png").stat().st_size > 10_000

@@ -20,6 +20,7 @@ def plot(
     y: str = "certified accuracy (%)",
     markers: Mapping[str, Line] | None = None,
     limit: float | None = 103,
+    log: bool = False,
 ) -> None:
     """Write a PNG.
 
@@ -29,6 +30,7 @@ def plot(
         title, x, y: texts.
         markers: name -> (x, y), drawn as points: published figures.
         limit: top of the y axis; None to fit.
+        log: the x axis in powers of ten, with a point at every value.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -38,7 +40,10 @@ def plot(
     axes = figure.add_subplot()
     for place, (name, (at, height)) in enumerate(lines.items()):
         style = DASHES[place % len(DASHES)]
-        axes.plot(at, height, color=COLOURS[place % len(COLOURS)], linestyle=style, linewidth=2, label=name)
+        colour, marker = COLOURS[place % len(COLOURS)], "o" if log else None
+        axes.plot(at, height, color=colour, linestyle=style, linewidth=2, marker=marker, label=name)
+    if log:
+        axes.set_xscale("log")
     for place, (name, (at, height)) in enumerate((markers or {}).items()):
         colour = COLOURS[place % len(COLOURS)]
         axes.plot(at, height, "o", color=colour, markerfacecolor="none", label=name, clip_on=False)
