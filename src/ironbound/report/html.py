@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from ironbound.certificate import Certificate
 from ironbound.report import tables
+from ironbound.report.attacks import OUTCOMES, Attacks
 from ironbound.report.plots import curves
 from ironbound.report.reading import Reading
 from ironbound.report.text import budget_text, grid_text, percent, radius_text, share_text
@@ -56,6 +58,7 @@ def _content(reading: Reading) -> dict[str, Any]:
             theme: _data_uri(curves(reading, "svg", theme), "image/svg+xml") for theme in ("light", "dark")
         },
         "figure_text": _figure_text(reading),
+        "attacks": None if reading.attacks is None else _attacks(reading.attacks),
         "sample": [_certificate(reading, row, certificate) for row, certificate in reading.sample],
         "failed": [(e.row.input_id, e.row.reason or "unreadable certificate") for e in failed[:MOST_ERRORS]],
         "failed_more": max(0, len(failed) - MOST_ERRORS),
@@ -63,6 +66,38 @@ def _content(reading: Reading) -> dict[str, Any]:
         "folder": reading.out.as_posix(),
         "versions": sorted(reading.sessions[-1]["versions"].items()) if reading.sessions else [],
     }
+
+
+def _attacks(attacks: Attacks) -> dict[str, Any]:
+    return {
+        "verdict": attacks.verdict(),
+        "usable": not attacks.problem,
+        "alarm": bool(attacks.broken),
+        "outdated": attacks.outdated,
+        "lines": [
+            {
+                "kind": "certified" if line.covered else "beyond",
+                "changes": line.changes,
+                "inputs": line.inputs,
+                "attacks": len(line.attempts),
+                "counts": [line.count(name) for name in OUTCOMES],
+                "share": percent(line.success),
+                "interval": share_text(line.success),
+                "allowed": "none" if line.covered else "any",
+                "alarm": line.covered and line.count("changed") > 0,
+            }
+            for line in attacks.lines()
+        ],
+        "broken": [
+            (one.input_id, _amounts(one.allowed), _amounts(one.used)) for one in attacks.broken[:MOST_ERRORS]
+        ],
+        "broken_more": max(0, len(attacks.broken) - MOST_ERRORS),
+    }
+
+
+def _amounts(amounts: Mapping[str, float]) -> str:
+    """Radii and numbers of changes, as short as they can be told apart."""
+    return ", ".join(f"{name}: {amount:.6g}" for name, amount in amounts.items())
 
 
 def _certificate(reading: Reading, row: Row, certificate: Certificate) -> dict[str, Any]:

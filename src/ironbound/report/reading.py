@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ironbound.certificate import Certificate
+from ironbound.report.attacks import Attacks, read_attacks
 from ironbound.runs.folder import CONFIG, RESULTS
 from ironbound.runs.metrics import Budget, Entry, Summary, read_entries, readable, summarise
 from ironbound.runs.store import Row, Store
@@ -70,6 +71,7 @@ class Reading:
     summary: Summary
     attacked: Attacked
     config_text: str
+    attacks: Attacks | None = None
 
     @property
     def name(self) -> str:
@@ -110,7 +112,9 @@ def read_run(out: Path) -> Reading:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
         text = "config.toml is missing or unreadable; results.sqlite holds what identifies the run"
     summary = summarise(entries, int(about["requested"]), about.get("radii", ()))
-    return Reading(out, about, identity, sessions, entries, sample, summary, _attacked(sample), text)
+    return Reading(
+        out, about, identity, sessions, entries, sample, summary, _attacked(sample), text, read_attacks(out)
+    )
 
 
 def shown_budgets(summary: Summary) -> tuple[Budget, ...]:

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ironbound.report.attacks import OUTCOMES, Attacks
 from ironbound.report.reading import Reading
 from ironbound.report.text import (
     budget_text,
@@ -41,6 +42,8 @@ def overview(reading: Reading) -> list[tuple[str, str]]:
         if why:
             rows.append(("drawing stopped because", why))
     rows += [("remark", note) for session in reading.sessions for note in session.get("notes", ())]
+    if reading.attacks is not None:
+        rows.append(("attacks", reading.attacks.verdict()))
     rows.append(("time per input, total", f"{seconds_text(s.seconds_mean)}, {seconds_text(s.seconds_total)}"))
     return rows
 
@@ -71,7 +74,30 @@ def terminal(reading: Reading) -> RenderableType:
     title = Text(f"ironbound: {reading.name}", style="bold")
     if not reading.summary.budgets:
         return Group(title, figures, Text("No certificate yet."))
-    return Group(title, figures, Text(""), Text(frontier_title(reading)), _frontier(reading))
+    parts: list[RenderableType] = [
+        title,
+        figures,
+        Text(""),
+        Text(frontier_title(reading)),
+        _frontier(reading),
+    ]
+    if reading.attacks is not None:
+        parts += [Text(""), *attacks_table(reading.attacks)]
+    return Group(*parts)
+
+
+def attacks_table(attacks: Attacks) -> list[RenderableType]:
+    """What came of the attacks, for each kind of budget; loud where a certificate was broken."""
+    if attacks.problem:
+        return [Text(attacks.verdict(), style="bold red")]
+    table = Table("budget", "changes", "inputs", "attacks", *OUTCOMES, "inputs turned, %")
+    for line in attacks.lines():
+        counts = [str(line.count(name)) for name in OUTCOMES]
+        alarm = "bold red" if line.covered and line.count("changed") else ""
+        kind = "certified" if line.covered else "beyond"
+        cells = [kind, str(line.changes), str(line.inputs), str(len(line.attempts)), *counts]
+        table.add_row(*cells, percent(line.success), style=alarm)
+    return [table, Text(attacks.verdict(), style="bold red" if attacks.broken else "")]
 
 
 def _frontier(reading: Reading) -> Table:

@@ -30,7 +30,7 @@ def write_report(out: Path) -> Reading:
 
 
 def summary_record(reading: Reading) -> dict[str, object]:
-    """Content of `summary.json`: what the run is, its unit, and its figures; finite values only."""
+    """Content of `summary.json`: the run, its unit, its figures, attacks on it; finite values only."""
     return {
         "name": reading.name,
         "description": reading.about.get("description", ""),
@@ -38,4 +38,5 @@ def summary_record(reading: Reading) -> dict[str, object]:
         "budget_of": [name for name, _ in reading.attacked.discrete],
         "notes": [note for session in reading.sessions for note in session.get("notes", ())],
         **reading.summary.record(),
+        **({} if reading.attacks is None else {"attacks": reading.attacks.record()}),
     }

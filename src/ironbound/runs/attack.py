@@ -16,14 +16,13 @@ from ironbound.attacks.joint import AttackResult, JointAttack
 from ironbound.certificate import Certificate, Claim
 from ironbound.data.problem import Problem
 from ironbound.errors import RunError, wrong_value
-from ironbound.runs.folder import CONFIG, RESULTS, differences, write_text
+from ironbound.runs.folder import ATTACK, CONFIG, RESULTS, differences, write_text
 from ironbound.runs.metrics import readable
 from ironbound.runs.plan import Plan, plan
 from ironbound.runs.store import Store
 from ironbound.smoothing.rules import Rules
 from ironbound.threats import Edits
 
-ATTACK = "attack.json"
 # An unbounded radius is attacked at this many standard deviations of the noise.
 _FAR = 20.0
 # Texts whose tokens an attacker may insert.

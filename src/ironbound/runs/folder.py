@@ -15,14 +15,15 @@ from ironbound.errors import RunError
 from ironbound.runs import toml
 from ironbound.runs.store import Store, now
 
-CONFIG, RESULTS, SUMMARY, REPORT, LOCK = (
+CONFIG, RESULTS, SUMMARY, REPORT, ATTACK, LOCK = (
     "config.toml",
     "results.sqlite",
     "summary.json",
     "report.html",
+    "attack.json",
     ".lock",
 )
-_OWN = {CONFIG, RESULTS, SUMMARY, REPORT, LOCK, "curves.png", "curves.svg"}
+_OWN = {CONFIG, RESULTS, SUMMARY, REPORT, ATTACK, LOCK, "curves.png", "curves.svg"}
 _OWN |= {RESULTS + end for end in (".new", "-wal", "-shm", "-journal")}
 _PACKAGES = ("ironbound", "torch", "numpy", "scipy", "scikit-learn", "python-flint")
 

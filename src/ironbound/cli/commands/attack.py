@@ -30,11 +30,14 @@ def attack(
     seed: Annotated[int, typer.Option(help="Seed of the attack.")] = 0,
     as_json: Json = False,
 ) -> int:
-    """Attack the inputs of a run, inside their certificates and beyond. A broken certificate is a failure."""
+    """Attack the inputs of a run, inside their certificates and beyond, and write the report again. A broken
+    certificate is a failure."""
     from rich.table import Table
 
     from ironbound.cli.drawing import counting
-    from ironbound.runs.attack import ATTACK, attack_run
+    from ironbound.report.write import write_report
+    from ironbound.runs.attack import attack_run
+    from ironbound.runs.folder import ATTACK, REPORT
 
     with counting(Console(stderr=True), "attacking") as draw:
         found = attack_run(
@@ -48,6 +51,7 @@ def attack(
             white_box=not black_box,
             seed=seed,
         )
+    write_report(folder)
     if as_json:
         print_json({name: value for name, value in found.record().items() if name != "attempts"})
     else:
@@ -57,8 +61,12 @@ def attack(
             table.add_row(*(str(row[name]) for name in names))
         Console().print(table)
         inside = sum(one.covered for one in found.attempts)
-        typer.echo(f"{inside} attacks within certified budgets, {len(found.broken)} certificates broken")
+        inputs = len({one.input_id for one in found.broken})
+        typer.echo(f"{inside} attacks within certified budgets, {inputs} certificates broken")
         for one in found.broken:
             typer.echo(f"  broken: {one.input_id} with {one.result.used}")
-        typer.echo(f"wrote {folder / ATTACK}")
+        typer.echo(f"wrote {folder / ATTACK} and {folder / REPORT}")
+    if found.broken:
+        loud = f"{len(found.broken)} ATTACKS BROKE CERTIFICATES: do not rely on this run; see its report"
+        typer.secho(loud, fg="red", bold=True, err=True)
     return PARTLY_FAILED if found.broken else 0

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from ironbound.cli.friendly import friendly
+from ironbound.cli.friendly import PARTLY_FAILED, friendly
 from ironbound.cli.shared import Folder, Json, app, print_json
+
+if TYPE_CHECKING:
+    from ironbound.report.reading import Reading
 
 
 class Format(StrEnum):
@@ -29,7 +32,7 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """Print the table of a run and write its curves and its page again."""
+    """Print the table of a run and write its curves and its page again. A broken certificate is a failure."""
     from ironbound.report.tables import terminal
     from ironbound.report.write import summary_record, write_report
     from ironbound.runs.export import export as write_export
@@ -38,8 +41,13 @@ def report(
     written = [write_export(reading.entries, folder, kind.value) for kind in export or ()]
     if as_json:
         print_json({"folder": str(folder), "exports": [str(p) for p in written], **summary_record(reading)})
-        return 0
+        return _code(reading)
     Console().print(terminal(reading))
     for path in (folder / "report.html", folder / "curves.png", *written):
         typer.echo(f"wrote {path}")
-    return 0
+    return _code(reading)
+
+
+def _code(reading: Reading) -> int:
+    """Certificates that an attack has broken are no success, whoever asks for the page."""
+    return PARTLY_FAILED if reading.attacks is not None and reading.attacks.broken else 0
