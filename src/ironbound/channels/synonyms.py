@@ -24,7 +24,9 @@ class SynonymReplacement(AbstractChannel):
     Tokens in no set stay as they are, and no attack within synonyms touches them. The sets are disjoint, so
     a token that the attacker wrote has the same synonyms: each place is a field whose categories are its set
     (the exact law of uniform replacement from as many symbols). SAFER (Ye et al. 2020, arXiv 2005.14424)
-    draws from overlapping sets, whose law differs from place to place; close such sets first.
+    draws from overlapping sets: there a token and its replacement have different synonyms, and what noise
+    shows of either tells them apart, which the law of disjoint sets does not count. Overlapping sets are
+    refused here; `joined` makes disjoint ones of them.
 
     Args:
         beta: replacement rate in (0, 1].
@@ -55,13 +57,53 @@ class SynonymReplacement(AbstractChannel):
                 raise wrong_value("a set of synonyms", list(given), "two different ids or more")
             for place, token in enumerate(members):
                 if token in home:
-                    raise wrong_value("sets", token, "disjoint; this id is in two of them")
+                    expected = (
+                        "disjoint; this id is in two of them (SynonymReplacement.joined unites such sets)"
+                    )
+                    raise wrong_value("sets", token, expected)
                 home[token] = (len(kept), place)
             kept.append(tuple(members))
         if not kept:
             raise wrong_value("sets", kept, "at least one set of synonyms")
         object.__setattr__(self, "sets", tuple(kept))
         object.__setattr__(self, "_home", home)
+
+    @classmethod
+    def joined(
+        cls, beta: float, sets: Iterable[Sequence[int]], *, most: int | None = None
+    ) -> SynonymReplacement:
+        """Noise within the connected components of overlapping sets: sets that share a token become one.
+
+        Sound for attackers who keep to the given sets, and for those who go from synonym to synonym: every
+        token that they can write lies in the component of the clean one. The first lose nothing by it, as
+        the law of a component is the same whichever other token is written; larger components weaken both.
+
+        Args:
+            beta: replacement rate in (0, 1].
+            sets: sets of two token ids or more, which may share ids.
+            most: refuse a component of more tokens; chains of synonyms may join what does not belong
+                together.
+        Raises:
+            InputError: a set of fewer than two ids, or a component of more than `most`.
+
+        Example:
+            >>> SynonymReplacement.joined(0.5, [[1, 2], [2, 3], [7, 8]]).sets
+            ((1, 2, 3), (7, 8))
+        """
+        components: list[set[int]] = []
+        for given in sets:
+            united = set(as_codes(list(given), "a set of synonyms", "token").tolist())
+            if len(united) < 2:
+                raise wrong_value("a set of synonyms", list(given), "two different ids or more")
+            for other in [one for one in components if one & united]:
+                components.remove(other)
+                united |= other
+            components.append(united)
+        largest = max(components, key=len, default=set[int]())
+        if most is not None and len(largest) > most:
+            example = ", ".join(map(str, sorted(largest)[:5]))
+            raise wrong_value("most", most, f"at least {len(largest)}, the tokens joined with {example}, ..")
+        return cls(beta, sorted(map(sorted, components)))
 
     def __repr__(self) -> str:
         return f"SynonymReplacement(beta={self.beta}, sets=<{len(self.sets)} sets>)"
