@@ -120,7 +120,9 @@ def test_a_beaten_certificate_is_loud_everywhere(
     assert page.count('<tr class="alarmed">') == 2  # its line, and the input
     console = Console(record=True, width=140, file=io.StringIO())
     console.print(terminal(read_run(out)))
-    assert "ATTACKS BROKE" in console.export_text()
+    shown = console.export_text()
+    assert "ATTACKS BROKE" in shown
+    assert "2, of which 1 BROKE A CERTIFICATE" in shown
     for extra in ([], ["--json"]):
         done = CliRunner().invoke(app, ["report", str(out), *extra])
         assert done.exit_code == PARTLY_FAILED

@@ -117,6 +117,16 @@ class Attacks:
             )
         return f"{self.inside} attacks within certified budgets: no certificate broken"
 
+    def short(self) -> str:
+        """The same in a few words."""
+        if self.problem:
+            return f"{ATTACK} cannot be used"
+        return (
+            f"{self.inside}, of which {len(self.broken)} BROKE A CERTIFICATE"
+            if self.broken
+            else f"{self.inside}, none broken"
+        )
+
     def record(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {

@@ -43,7 +43,7 @@ def overview(reading: Reading) -> list[tuple[str, str]]:
             rows.append(("drawing stopped because", why))
     rows += [("remark", note) for session in reading.sessions for note in session.get("notes", ())]
     if reading.attacks is not None:
-        rows.append(("attacks", reading.attacks.verdict()))
+        rows.append(("attacks within certified budgets", reading.attacks.short()))
     rows.append(("time per input, total", f"{seconds_text(s.seconds_mean)}, {seconds_text(s.seconds_total)}"))
     return rows
 
@@ -90,7 +90,7 @@ def attacks_table(attacks: Attacks) -> list[RenderableType]:
     """What came of the attacks, for each kind of budget; loud where a certificate was broken."""
     if attacks.problem:
         return [Text(attacks.verdict(), style="bold red")]
-    table = Table("budget", "changes", "inputs", "attacks", *OUTCOMES, "inputs turned, %")
+    table = Table("budget", "d", "inputs", "attacks", *OUTCOMES, "turned, %")
     for line in attacks.lines():
         counts = [str(line.count(name)) for name in OUTCOMES]
         alarm = "bold red" if line.covered and line.count("changed") else ""
