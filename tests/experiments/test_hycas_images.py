@@ -9,14 +9,22 @@ import pytest
 import torch
 
 from ironbound.data import sets
-from ironbound.errors import InputError
+from ironbound.errors import ConfigError, InputError
 from ironbound.experiments import hycas_images
 from ironbound.experiments.context import Context
+from ironbound.experiments.paired import mcnemar, only
 
 TINY: dict[str, Any] = {
     "data": "pneumonia",
     "certified": ["RS:votes", "HyCAS:votes", "HyCAS:expected", "HyCAS:ramp"],
+    "fewer": {},
+    "options": {},
+    "paired": [["HyCAS:votes", "RS:votes"]],
     "attacked": [],
+    "strong": [],
+    "strong_images": 2,
+    "strengths": [],
+    "judge": 1,
     "images": 2,
     "attacked_images": 2,
     "draws": 60,
@@ -41,14 +49,16 @@ def test_a_row_is_one_classifier_and_no_row_is_a_maximum(tmp_path: Path) -> None
         pytest.skip(str(error))
     context = Context("tiny", TINY, {}, tmp_path)
     result = hycas_images.figure(context)
-    first, costs = result.tables
+    first, even, costs, pairs = result.tables
     assert [str(row[0]) for row in first.rows] == [
         f"{name}, {hycas_images.NAMES[kind]}"
         for name, kind in (("RS", "votes"), ("HyCAS", "votes"), ("HyCAS", "expected"), ("HyCAS", "ramp"))
     ]
+    assert [row[0] for row in even.rows] == [row[0] for row in first.rows]
+    assert [row[2] for row in pairs.rows] == TINY["radii"]
     assert costs.rows[0][3] is None
     assert 0.0 < float(costs.rows[1][3] or 0.0) <= 2.0
-    assert (tmp_path / "hycas-pneumonia.png").stat().st_size > 1000
+    assert (tmp_path / "tiny.png").stat().st_size > 1000
     # The same call again reads everything.
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("pieces/*.json")}
     assert len(before) == 4
@@ -61,3 +71,36 @@ def test_what_attacks_see_is_fresh_noise_of_the_trained_size() -> None:
     first, second = model(torch.zeros(1, 1, 50, 50)), model(torch.zeros(1, 1, 50, 50))
     assert not torch.equal(first, second)
     assert 0.47 < float(first.std()) < 0.53
+
+
+def test_a_row_more_makes_nothing_again_and_a_changed_network_its_own_pieces(tmp_path: Path) -> None:
+    try:
+        sets.pneumonia("val")
+    except InputError as error:
+        pytest.skip(str(error))
+    few = {**TINY, "certified": ["RS:votes"], "paired": [], "networks": {"RS": TINY["networks"]["RS"]}}
+    hycas_images.figure(Context("tiny", few, {}, tmp_path))
+    (piece,) = tmp_path.glob("pieces/*.json")
+    made = piece.stat().st_mtime_ns
+    attacked = {**few, "attacked": ["RS"], "strong": ["RS"], "strengths": [[1, 1, 1]], "notes": ["more"]}
+    tables = hycas_images.figure(Context("tiny", attacked, {}, tmp_path)).tables
+    assert piece.stat().st_mtime_ns == made
+    assert [len(row) for table in tables[-2:] for row in table.rows] == [3, 2]
+    hycas_images.figure(Context("tiny", {**few, "draws": 61}, {}, tmp_path))
+    assert piece.stat().st_mtime_ns != made
+
+
+def test_pairs_need_the_same_images(tmp_path: Path) -> None:
+    row = {"id": "a", "label": 1, "prediction": 1, "frontier": [[0, 1.0]]}
+    wrong = row | {"prediction": 0}
+    abstained = row | {"prediction": None, "frontier": [[0, None]]}
+    assert only([row, row, wrong, row], [row, wrong, row, abstained], 0.5) == (2, 1)
+    assert only([row], [row | {"frontier": [[0, 0.4]]}], 0.5) == (1, 0)
+    with pytest.raises(InputError, match="same images"):
+        only([row], [row | {"id": "b"}], 0.5)
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(1, 9) == pytest.approx(2 * 11 / 1024)
+    assert mcnemar(9, 1) == mcnemar(1, 9)
+    context = Context("tiny", {**TINY, "fewer": {"RS:votes": 1}}, {}, tmp_path)
+    with pytest.raises(ConfigError, match="on the same images"):
+        hycas_images._paired(context, {"RS:votes": [], "HyCAS:votes": []})

@@ -7,18 +7,20 @@ one deployed classifier; no row is a maximum over classifiers.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ironbound.data.images import ImageSet
+from ironbound.errors import ConfigError
 from ironbound.experiments.context import Context
 from ironbound.experiments.curves import plot
+from ironbound.experiments.hycas_attacks import Noisy, attacked, strengths
 from ironbound.experiments.measure import Row, accuracy, certified
+from ironbound.experiments.paired import balanced, mcnemar, only
 from ironbound.experiments.result import Cell, Result, Table
 from ironbound.lipschitz import HyCASNet, bound, cost
 from ironbound.training.data import official_test, pictures
@@ -26,6 +28,8 @@ from ironbound.training.loop import train
 from ironbound.training.networks import input_shape
 from ironbound.training.recipe import Recipe
 from ironbound.training.tasks import Classifier, problem, spread
+
+__all__ = ["NAMES", "Noisy", "figure"]
 
 SHARD = 20
 NAMES = {
@@ -35,54 +39,85 @@ NAMES = {
 }
 
 
-class Noisy(nn.Module):
-    """A network behind Gaussian noise, fresh in every pass: what an attack on a smoothed classifier sees."""
-
-    def __init__(self, net: nn.Module, sigma: float, seed: int) -> None:
-        super().__init__()
-        self.net = net
-        self.sigma = sigma
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x + self.sigma * torch.randn(x.shape, generator=self.generator))
-
-
 def figure(context: Context) -> Result:
     """Certified accuracy of every classifier named in the settings, and accuracy under attack.
 
-    Settings: data; networks (name -> changes of a recipe); certified (pairs "network:classifier"); attacked
-    (names of networks); images, attacked_images; draws, alpha; radii, plot; eps (in 1/255), eot,
-    attack_steps; notes.
+    Settings: data; networks (name -> changes of a recipe); certified (pairs "network:classifier"); images,
+    and fewer of them for some pairs (fewer); draws, alpha; options (classifier -> settings of it); radii,
+    plot; paired (two pairs of the same images each); attacked (names of networks), attacked_images, eps (in
+    1/255), eot, judge, attack_steps; strong, strong_images, strengths (see `hycas_attacks`); notes.
+
+    A piece is made again only if what it depends on changes: another row costs that row.
     """
     settings = context.settings
     found: dict[str, list[Row]] = {}
     for key in settings["certified"]:
         name, _, classifier = str(key).partition(":")
         found[key] = _certified(context, name, classifier)
-    radii, grid = list(settings["radii"]), list(settings["plot"])
-    count = settings["images"]
-    rows: list[tuple[Cell, ...]] = []
-    lines = {}
-    for key, certificates in found.items():
-        name, _, classifier = key.partition(":")
-        label = f"{name}, {NAMES[classifier]}"
-        rows.append((label, *accuracy(certificates, 0, radii)))
-        lines[label] = (grid, accuracy(certificates, 0, grid))
-    worst = 100 * 1.96 * math.sqrt(0.25 / count)
-    note = (
-        f"{count} test images, evenly spread; n = {settings['draws']:,}, alpha = {settings['alpha']}. A "
-        f"share has a 95 % interval of at most +-{worst:.1f} points. Every certificate was re-checked. "
-        "Rows are different classifiers; the largest of several rows is no certificate of any of them."
-    )
-    title = f"{settings['data']}: certified accuracy in % at l2 radius r"
-    tables = [Table(title, ("classifier", *(f"r = {r:g}" for r in radii)), tuple(rows), note)]
-    tables.append(_costs(context))
+    tables = [*_shares(context, found), _costs(context)]
+    trained, narrow = partial(_network, context), partial(_narrow, context)
+    if settings["paired"]:
+        tables.append(_paired(context, found))
+    test = official_test(Recipe(name="", data=settings["data"]))
     if settings["attacked"]:
-        tables.append(_attacked(context))
-    picture = f"hycas-{settings['data']}.png"
+        tables.append(attacked(context, trained, narrow, test))
+    if settings["strong"]:
+        tables.append(strengths(context, trained, narrow, test))
+    picture = f"{context.name}.png"
+    grid = list(settings["plot"])
+    lines = {_label(key): (grid, accuracy(rows, 0, grid)) for key, rows in found.items()}
+    title = f"{settings['data']}: certified accuracy in % at l2 radius r"
     plot(context.folder / picture, lines, title=title, x="l2 radius, pixels in [0, 1]")
     return Result(tuple(tables), (picture,), tuple(settings["notes"]))
+
+
+def _label(key: str) -> str:
+    name, _, classifier = key.partition(":")
+    return f"{name}, {NAMES[classifier]}"
+
+
+def _images(context: Context, key: str) -> int:
+    return context.settings["fewer"].get(key, context.settings["images"])
+
+
+def _shares(context: Context, found: dict[str, list[Row]]) -> list[Table]:
+    """Certified accuracy over images, and averaged over classes."""
+    settings, radii = context.settings, list(context.settings["radii"])
+    heads = ("classifier", "images", *(f"r = {r:g}" for r in radii))
+    note = (
+        f"Test images, evenly spread; n = {settings['draws']:,}, alpha = {settings['alpha']}. A share has a "
+        f"95 % interval of at most +-{_interval(settings['images']):.1f} points for {settings['images']} "
+        "images. Every certificate was re-checked. Rows are different classifiers; the largest of several "
+        "rows is no certificate of any of them."
+    )
+    title = f"{settings['data']}: certified accuracy in % at l2 radius r"
+    first = [(_label(key), len(rows), *accuracy(rows, 0, radii)) for key, rows in found.items()]
+    second = [(_label(key), len(rows), *balanced(rows, radii)) for key, rows in found.items()]
+    even = "Every class counts the same here, so a constant answer gets 100 % over the number of classes."
+    return [
+        Table(title, heads, tuple(first), note),
+        Table(f"{title}, mean over the classes", heads, tuple(second), even),
+    ]
+
+
+def _interval(count: int) -> float:
+    return 100 * 1.96 * math.sqrt(0.25 / count)
+
+
+def _paired(context: Context, found: dict[str, list[Row]]) -> Table:
+    """McNemar's exact test for every pair and radius."""
+    rows: list[tuple[Cell, ...]] = []
+    for one, two in context.settings["paired"]:
+        if one not in found or two not in found or _images(context, one) != _images(context, two):
+            raise ConfigError(f"paired: {one} and {two} must both be certified, on the same images")
+        for r in context.settings["radii"]:
+            counts = only(found[one], found[two], r)
+            rows.append((_label(one), _label(two), r, *counts, mcnemar(*counts)))
+    columns = ("first", "second", "r", "only the first certifies", "only the second", "p")
+    note = (
+        "McNemar's exact test, two-sided, of each radius by itself; nothing is corrected for several tests."
+    )
+    return Table("Pairs on the same images", columns, tuple(rows), note)
 
 
 def _recipe(context: Context, name: str) -> Recipe:
@@ -98,14 +133,24 @@ def _network(context: Context, name: str) -> tuple[nn.Module, Recipe]:
     return train(recipe, pictures(recipe), folder, progress=context.progress), recipe
 
 
+def _narrow(context: Context, name: str, depends: Mapping[str, Any]) -> Context:
+    """A context whose pieces depend on one network and on these values only."""
+    return replace(context, settings={"recipe": _recipe(context, name).record(), **depends})
+
+
 def _certified(context: Context, name: str, classifier: str) -> list[Row]:
     """Rows of all images, certified and kept in shards."""
     net, recipe = _network(context, name)
-    data = spread(official_test(recipe), context.settings["images"])
+    settings = context.settings
+    count = _images(context, f"{name}:{classifier}")
+    data = spread(official_test(recipe), count)
+    depends = {key: settings[key] for key in ("draws", "alpha")}
+    depends |= {"images": count, "options": settings["options"].get(classifier, {})}
+    known = _narrow(context, name, depends)
     rows: list[Row] = []
     for start in range(0, len(data), SHARD):
         key = f"certified-{name}-{classifier}-{start:04d}"
-        rows += context.piece(key, partial(_shard, context, net, recipe, data, classifier, start))
+        rows += known.piece(key, partial(_shard, context, net, recipe, data, classifier, start))
         context.progress(f"certifying {name}, {classifier}", len(rows) / len(data))
     return rows
 
@@ -115,7 +160,7 @@ def _shard(
 ) -> list[Row]:
     settings = context.settings
     chosen: dict[str, Any] = {"alpha": settings["alpha"], "n": settings["draws"], "n0": 64}
-    chosen["seed"] = context.seed
+    chosen |= {"seed": context.seed, **settings["options"].get(classifier, {})}
     if classifier == "votes":
         task = problem("experiment", net, recipe, data, "votes")
         part = replace(task, examples=task.examples[start : start + SHARD])
@@ -148,43 +193,3 @@ def _last(context: Context, recipe: Recipe) -> dict[str, Any]:
 
     folder = context.folder / "networks" / recipe.name
     return Log(folder / "metrics.jsonl", recipe.steps).lines[-1]
-
-
-def _attacked(context: Context) -> Table:
-    settings = context.settings
-    rows: list[tuple[Cell, ...]] = []
-    for name in settings["attacked"]:
-        cells = context.piece(f"attacked-{name}", partial(_under_attack, context, name))
-        rows.append((name, *cells))
-    columns = ("network", "clean, %", *(f"linf {eps}/255, %" for eps in settings["eps"]))
-    note = (
-        f"APGD on cross-entropy, {settings['attack_steps']} steps, {settings['attacked_images']} images; "
-        f"networks trained under noise are attacked with their noise, {settings['eot']} passes averaged in "
-        "every gradient, and judged by the mean logits of fresh passes. An estimate, no certificate."
-    )
-    return Table(f"{settings['data']}: accuracy under attack", columns, tuple(rows), note)
-
-
-def _under_attack(context: Context, name: str) -> list[float]:
-    from ironbound.attacks import robust_accuracy
-
-    settings = context.settings
-    net, recipe = _network(context, name)
-    data = spread(official_test(recipe), settings["attacked_images"])
-    random = recipe.sigma > 0.0 or recipe.network == "hycas"
-    model = Noisy(net, recipe.sigma, context.seed) if recipe.sigma > 0.0 else net
-    found: list[float] = []
-    for eps in settings["eps"]:
-        one = robust_accuracy(
-            model.eval(),
-            data.scaled(),
-            np.asarray(data.labels),
-            eps=eps / 255,
-            attack="apgd",
-            steps=settings["attack_steps"],
-            eot=settings["eot"] if random else 1,
-            seed=context.seed,
-        )
-        found += [100.0 * one.clean] if not found else []
-        found.append(100.0 * one.robust)
-    return found
