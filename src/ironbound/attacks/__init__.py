@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ironbound.attacks.curves import RobustnessCurves as RobustnessCurves
     from ironbound.attacks.curves import robustness_curves as robustness_curves
     from ironbound.attacks.gradient import Averaged as Averaged
+    from ironbound.attacks.gradient import Noised as Noised
     from ironbound.attacks.gradient import pgd as pgd
     from ironbound.attacks.joint import AttackResult as AttackResult
     from ironbound.attacks.joint import JointAttack as JointAttack
@@ -27,6 +28,7 @@ _HOMES = {
     "AttackResult": "joint",
     "JointAttack": "joint",
     "Averaged": "gradient",
+    "Noised": "gradient",
     "pgd": "gradient",
     "GradientReport": "masking",
     "gradient_checks": "masking",
@@ -41,6 +43,7 @@ __all__ = [
     "Averaged",
     "GradientReport",
     "JointAttack",
+    "Noised",
     "RobustAccuracy",
     "RobustnessCurves",
     "gradient_checks",

@@ -44,6 +44,30 @@ class Averaged(nn.Module):
         return total / self.draws
 
 
+class Noised(nn.Module):
+    """A network behind Gaussian noise, fresh in every pass: what an attack on a smoothed classifier meets.
+
+    Args:
+        network: images (B, ...) to logits (B, C).
+        sigma: standard deviation of the noise, in the units of the images.
+        generator: draws it.
+
+    Example:
+        >>> noised = Noised(nn.Identity(), 0.5, torch.Generator().manual_seed(0))
+        >>> 0.45 < float(noised(torch.zeros(1, 2000)).std()) < 0.55
+        True
+    """
+
+    def __init__(self, network: nn.Module, sigma: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.network = network
+        self.sigma = sigma
+        self.generator = generator
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images + self.sigma * torch.randn(images.shape, generator=self.generator))
+
+
 def check_norm(norm: str) -> None:
     """Refuse what is neither "linf" nor "l2"."""
     if norm not in ("linf", "l2"):

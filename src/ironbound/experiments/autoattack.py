@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
-from ironbound.attacks import RobustnessCurves, gradient_checks, robust_accuracy, robustness_curves
+from ironbound.attacks import Noised, RobustnessCurves, gradient_checks, robust_accuracy, robustness_curves
 from ironbound.attacks.robust import RobustAccuracy
 from ironbound.data.images import ImageSet
 from ironbound.data.training import single_thread
 from ironbound.errors import ConfigError
 from ironbound.experiments.context import Context
-from ironbound.experiments.hycas_images import Noisy
 from ironbound.experiments.result import Cell, Result, Table
 from ironbound.report.robustness import robustness_figure
 from ironbound.training.data import official_test, pictures
@@ -107,7 +107,8 @@ def _network(context: Context, name: str) -> Attacked:
         recipe = _recipe(context, one)
         folder = context.folder / "networks" / recipe.name
         net = train(recipe, pictures(recipe), folder, progress=context.progress)
-    model = Noisy(net, recipe.sigma, context.seed) if recipe.sigma > 0.0 else net
+    noise = torch.Generator().manual_seed(context.seed)
+    model = Noised(net, recipe.sigma, noise) if recipe.sigma > 0.0 else net
     return Attacked(name, model.eval(), recipe)
 
 
