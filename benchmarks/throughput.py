@@ -93,9 +93,19 @@ def bare(model: Model, shape: tuple[int, ...], size: int) -> Callable[[], int]:
 
 
 def ours(
-    model: Model, shape: tuple[int, ...], classes: int, size: int, n: int, ahead: bool, **noise: Any
+    model: Model,
+    shape: tuple[int, ...],
+    classes: int,
+    size: int,
+    n: int,
+    ahead: bool,
+    shared: bool = False,
+    **noise: Any,
 ) -> Callable[[], int]:
-    """`certify` as users call it, n draws for each input: noise, votes, bounds, a verified certificate."""
+    """`certify` as users call it, n draws for each input: noise, votes, bounds, a verified certificate.
+
+    `shared`: the draws of all inputs use the same noise, most of which is there after the first input.
+    """
     smoothing = ib.Smoothing(x=ib.Gaussian(SIGMA, **noise))
     base = TorchClassifier(model, arguments=["x"])
     classifier = ib.SmoothedClassifier(
@@ -106,7 +116,8 @@ def ours(
 
     def step() -> int:
         threat, name = ib.Threat(x=ib.L2()), str(next(numbers))
-        return classifier.certify({"x": data}, threat=threat, n=n, alpha=0.001, input_id=name).samples
+        asked = {"threat": threat, "n": n, "alpha": 0.001, "input_id": name, "shared_noise": shared}
+        return classifier.certify({"x": data}, **asked).samples
 
     return step
 
@@ -172,6 +183,10 @@ def measure(name: str, seconds: float, rounds: int) -> None:
         "ironbound, one thread, exact=True": ours(*known, ahead=False, exact=True),
         "ironbound, noise drawn ahead": ours(*known, ahead=True),
         "ironbound, noise drawn ahead, exact=True": ours(*known, ahead=True, exact=True),
+        "ironbound, one thread, shared_noise=True": ours(*known, ahead=False, shared=True),
+        "ironbound, one thread, shared_noise=True, exact=True": ours(
+            *known, ahead=False, shared=True, exact=True
+        ),
         "textbook loop": textbook(*known),
         "ART": art(*known),
     }

@@ -26,6 +26,7 @@ STOPS: list[dict[str, Any]] = [
     {"stop": "fixed", "n": 1000},
     {"stop": "target", "n": 4000, "target": [{"image": 0.2, "tokens": 1}, {"image": 0.4}]},
     {"stop": "precision", "n": 3000, "precision": 0.2},
+    {"stop": "fixed", "n": 1000, "shared_noise": True},
 ]
 
 
@@ -60,7 +61,7 @@ def certificates(
         yield data[place][0], outcome.certificate.to_json()
 
 
-@pytest.mark.parametrize("settings", STOPS, ids=lambda s: s["stop"])
+@pytest.mark.parametrize("settings", STOPS, ids=lambda s: s["stop"] + ", shared" * ("shared_noise" in s))
 @pytest.mark.parametrize("ahead", [False, True], ids=["one thread", "drawing ahead"])
 def test_batches_threads_and_order_change_nothing(settings: dict[str, Any], ahead: bool) -> None:
     data = inputs(10)
@@ -74,7 +75,7 @@ def test_batches_threads_and_order_change_nothing(settings: dict[str, Any], ahea
         assert dict(certificates(data[::-1], size, ahead, settings)) == expected
 
 
-@pytest.mark.parametrize("settings", STOPS, ids=lambda s: s["stop"])
+@pytest.mark.parametrize("settings", STOPS, ids=lambda s: s["stop"] + ", shared" * ("shared_noise" in s))
 @pytest.mark.parametrize("ahead", [False, True], ids=["one thread", "drawing ahead"])
 def test_a_stream_that_is_killed_and_begun_again_changes_nothing(
     settings: dict[str, Any], ahead: bool

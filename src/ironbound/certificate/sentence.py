@@ -26,8 +26,15 @@ def smoothing_sentence(certificate: Certificate, evidence: SmoothingEvidence) ->
         f"Except with probability at most {certificate.alpha!r} over the {certificate.samples:,} noise "
         f"draws, the smoothed classifier's probability of {name} at input {certificate.input_id!r} stays "
         f"above {above} against every attacker who {attack(certificate, evidence)}"
-        f"{_calibrated(evidence)}."
+        f"{_calibrated(evidence)}{_shared(evidence)}."
     )
+
+
+def _shared(evidence: SmoothingEvidence) -> str:
+    # The scheme's name is the record of it; see ironbound.smoothing.randomness.
+    if not evidence.noise_scheme.endswith("-shared"):
+        return ""
+    return "; with noise that inputs of the run share, so errors of several inputs are not independent"
 
 
 def _calibrated(evidence: SmoothingEvidence) -> str:

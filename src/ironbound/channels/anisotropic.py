@@ -91,10 +91,18 @@ class AnisotropicGaussian(AbstractChannel):
         return array
 
     def sample(self, value: Array, generator: np.random.Generator, count: int) -> Array:
-        noised = generator.standard_normal((count, *value.shape), dtype=value.dtype)
-        noised *= self._array.astype(value.dtype)
-        noised += value
+        noised = self.pure_noise(value, generator, count)
+        self.add_noise(value, noised, out=noised)
         return noised
+
+    def pure_noise(self, value: Array, generator: np.random.Generator, count: int) -> Array:
+        """N(0, sigma_i^2) in every coordinate; shape (count, *value.shape)."""
+        noise = generator.standard_normal((count, *value.shape), dtype=value.dtype)
+        noise *= self._array.astype(value.dtype)
+        return noise
+
+    def add_noise(self, value: Array, noise: Array, out: Array) -> None:
+        np.add(noise, value, out=out)
 
     def laws(self, budget: Budget, d: float, value: Array) -> tuple[laws.Law, ...]:
         """The worst law of a shift of plain 2-norm `d`: all of it along the coordinate of least noise."""

@@ -41,6 +41,22 @@ class AbstractChannel(ABC):
     def sample(self, value: Array, generator: np.random.Generator, count: int) -> Array:
         """`count` independent noised copies of a checked value, shape (count, *value.shape)."""
 
+    def pure_noise(self, value: Array, generator: np.random.Generator, count: int) -> Array | None:
+        """The noise of `sample` on its own, where it depends on nothing but the shape and type of the value.
+
+        Then `sample` is `add_noise` of it, to the last bit, and one block of noise can serve many inputs.
+        `None` where what is drawn depends on the value's entries (the symbol to be replaced, say); nothing
+        has been drawn then.
+        """
+        return None
+
+    def add_noise(self, value: Array, noise: Array, out: Array) -> None:
+        """Write the noised copies of a checked value into `out`, of the noise's shape (the noise, say).
+
+        Only for channels whose `pure_noise` is not `None`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no noise to be added")
+
     @abstractmethod
     def laws(self, budget: Budget, d: float, value: Array) -> tuple[Law, ...]:
         """Candidate worst laws when the attacker spends `d`: changed positions, or a 2-norm in user units."""

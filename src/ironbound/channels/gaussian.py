@@ -137,17 +137,27 @@ class Gaussian(AbstractChannel):
         return (steps / self.grid).astype(array.dtype)
 
     def sample(self, value: Array, generator: np.random.Generator, count: int) -> Array:
+        noised = self.pure_noise(value, generator, count)
+        self.add_noise(value, noised, out=noised)
+        return noised
+
+    def pure_noise(self, value: Array, generator: np.random.Generator, count: int) -> Array:
+        """Whole steps of the noise if exact, else N(0, sigma^2); shape (count, *value.shape)."""
         if self.exact:
             steps = rounded_normal(self._scale).draw(generator, count * value.size)
-            noised = steps.reshape(count, *value.shape).astype(value.dtype, copy=False)
+            return steps.reshape(count, *value.shape).astype(value.dtype, copy=False)
+        noise = standard_normal(generator, (count, *value.shape), value.dtype)
+        noise *= value.dtype.type(self.sigma)
+        return noise
+
+    def add_noise(self, value: Array, noise: Array, out: Array) -> None:
+        if self.exact:
             # Whole numbers below 2^24: no rounding error in the sum. The division is a map of the sum alone.
-            noised += (np.rint(value.astype(np.float64) * self.grid) * self.refine).astype(value.dtype)
-            noised /= value.dtype.type(self._steps)
-            return noised
-        noised = standard_normal(generator, (count, *value.shape), value.dtype)
-        noised *= value.dtype.type(self.sigma)
-        noised += value
-        return noised
+            places = (np.rint(value.astype(np.float64) * self.grid) * self.refine).astype(value.dtype)
+            np.add(noise, places, out=out)
+            np.divide(out, value.dtype.type(self._steps), out=out)
+        else:
+            np.add(noise, value, out=out)
 
     def laws(self, budget: Budget, d: float, value: Array) -> tuple[laws.Law, ...]:
         """The law of a shift of 2-norm `d`, in the units of the input."""

@@ -172,6 +172,7 @@ class Statistics(Table):
     stop: Literal["fixed", "target", "precision"] = "fixed"
     target: Amounts | Annotated[tuple[Amounts, ...], Field(min_length=1)] | None = None
     precision: Probability | None = None
+    shared_noise: bool = False
     seed: Annotated[int, Field(ge=0, strict=True)] = 0
     threshold: Probability | None = None
     positive: Annotated[int, Field(ge=0, strict=True)] = 1

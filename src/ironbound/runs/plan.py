@@ -79,7 +79,7 @@ class Plan:
         return {
             "noise": {name: repr(channel) for name, channel in self.problem.smoothing.items()},
             "threat": self.problem.threat.record(),
-            "statistics": self.statistics.model_dump(mode="json"),
+            "statistics": recorded(self.statistics),
         }
 
     def about(self) -> dict[str, Any]:
@@ -108,6 +108,15 @@ class Plan:
             document["folder"] = Path(os.path.relpath(folder, out.resolve())).as_posix()
         scalars = {k: v for k, v in document.items() if not isinstance(v, Mapping)}
         return {**scalars, **{k: v for k, v in document.items() if isinstance(v, Mapping)}}
+
+
+def recorded(statistics: Statistics) -> dict[str, Any]:
+    """The statistics as plain values; later additions are left out where they are not made use of.
+
+    So a run folder from before they were there is still the same run.
+    """
+    plain = statistics.model_dump(mode="json")
+    return {key: value for key, value in plain.items() if key != "shared_noise" or value}
 
 
 @dataclass(frozen=True)

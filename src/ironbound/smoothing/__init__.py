@@ -1,7 +1,8 @@
 """Randomised smoothing: from a base classifier and noise to certificates.
 
 rules       which class wins, and what its probability has to exceed
-randomness  which generator draws what; draws: noised copies by number; voting: the base's answers, counted
+randomness  which generator draws what; draws: noised copies by number; shared: noise that serves many inputs
+voting      the base's answers; predict: a label without a certificate
 estimate    counts to bounds; stopping: when to stop counting
 goal        bounds to claims, through the laws; assemble: everything into a verified certificate
 job         the certification of one input; scheduler: many of them through shared batches

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ironbound.certificate import Certificate, Estimate, SmoothingEvidence, channel_record
 from ironbound.smoothing.estimate import level
 from ironbound.smoothing.goal import Attack, Level
-from ironbound.smoothing.randomness import SCHEME
+from ironbound.smoothing.randomness import SCHEME, SHARED_SCHEME
 from ironbound.smoothing.rules import Rules
 from ironbound.smoothing.statistics import Statistics
 
@@ -29,7 +29,7 @@ def assemble(
     estimates: Sequence[Estimate],
     samples: int,
     stop_reason: str,
-    scheme: str = SCHEME,
+    scheme: str | None = None,
 ) -> Certificate:
     """The certificate that the estimates support, verified.
 
@@ -43,7 +43,8 @@ def assemble(
         estimates: the selected label's bound first; see `estimate.from_counts`.
         samples: selection and estimation draws together.
         stop_reason: why sampling stopped.
-        scheme: how the draws were addressed; another one for counts of an earlier version.
+        scheme: how the draws were addressed, by the statistics if None; another one for counts of an earlier
+            version.
     Raises:
         InvalidCertificate: the result does not verify; this would be a fault of the library.
     """
@@ -73,7 +74,7 @@ def assemble(
             stop=statistics.stop,
             stop_reason=stop_reason,
             seed=statistics.seed,
-            noise_scheme=scheme,
+            noise_scheme=scheme or (SHARED_SCHEME if statistics.shared_noise else SCHEME),
             calibration=rules.calibration,
         ),
     )

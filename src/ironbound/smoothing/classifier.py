@@ -24,6 +24,7 @@ from ironbound.smoothing.predict import decide
 from ironbound.smoothing.repeatable import Repeatability, Unrepeatable, UnrepeatableError, act_on, examine
 from ironbound.smoothing.rules import Rivals, Rules
 from ironbound.smoothing.scheduler import Job, Outcome, alone, together
+from ironbound.smoothing.shared import SharedNoise
 from ironbound.smoothing.statistics import Statistics, Stop
 from ironbound.smoothing.statistics import Target as Amounts
 from ironbound.smoothing.tuning import best_batch_size
@@ -100,6 +101,7 @@ class SmoothedClassifier:
             raise wrong_value("unrepeatable", unrepeatable, '"refuse", "warn" or "ignore"')
         self._unrepeatable: Unrepeatable = unrepeatable
         self._examined = unrepeatable == "ignore"
+        self._shared = SharedNoise()
 
     @property
     def num_classes(self) -> int:
@@ -118,6 +120,7 @@ class SmoothedClassifier:
         input_id: str = "0",
         target: Amounts | Sequence[Amounts] | None = None,
         precision: float | None = None,
+        shared_noise: bool = False,
         callback: Callback | None = None,
     ) -> Certificate:
         """One verified certificate. "Cannot certify" is one too: abstained, with the reason.
@@ -125,13 +128,13 @@ class SmoothedClassifier:
         Args:
             inputs: a value for each channel of the smoothing; a torch tensor reaches the base as a tensor.
             threat: which channels are attacked, and how. Channels not named are noised, but not attacked.
-            alpha, n, n0, stop, seed, target, precision: see `Statistics`.
+            alpha, n, n0, stop, seed, target, precision, shared_noise: see `Statistics`.
             input_id: names the input in the certificate; with the seed it determines every draw.
             callback: called with a `Progress` after each batch.
         Raises:
             InputError: an input, the threat or a setting cannot be used; n is too small for alpha.
         """
-        statistics = Statistics(alpha, n, n0, stop, seed, target, precision)
+        statistics = Statistics(alpha, n, n0, stop, seed, target, precision, shared_noise)
         self._check_sample(statistics)
         reading = self._voters.read(inputs)
         work = self._job(reading, threat, statistics, str(input_id), callback)
@@ -149,6 +152,7 @@ class SmoothedClassifier:
         seed: int = 0,
         target: Amounts | Sequence[Amounts] | None = None,
         precision: float | None = None,
+        shared_noise: bool = False,
         callback: Callback | None = None,
     ) -> Iterator[Certificate]:
         """Certificates one by one, as they are done; arguments as for `certify`.
@@ -159,7 +163,7 @@ class SmoothedClassifier:
             InputError: for settings at once; for an unusable input when its turn comes, naming it. An input
                 whose continuous channels have another shape than the first input's is unusable.
         """
-        statistics = Statistics(alpha, n, n0, stop, seed, target, precision)
+        statistics = Statistics(alpha, n, n0, stop, seed, target, precision, shared_noise)
         self._check_sample(statistics)
         return self._stream(inputs, threat, statistics, callback)
 
@@ -326,7 +330,7 @@ class SmoothedClassifier:
             self._examined = True  # only once nothing was raised: a base that fails is asked again
         check_noise(self.rules.calibration, self.smoothing, reading, threat)
         make = per_budget.job if per_budget.channels(threat) else job
-        return make(self.smoothing, self.rules, reading, threat, statistics, name, callback)
+        return make(self.smoothing, self.rules, reading, threat, statistics, name, callback, self._shared)
 
     def _check_sample(self, statistics: Statistics) -> None:
         threshold, share = self.rules.least_threshold(), self.rules.share(statistics.alpha)

@@ -13,6 +13,7 @@ from ironbound.smoothing.draws import Draws
 from ironbound.smoothing.goal import Attack, Target
 from ironbound.smoothing.rules import Rules
 from ironbound.smoothing.scheduler import Job, Need
+from ironbound.smoothing.shared import SharedNoise
 from ironbound.smoothing.statistics import Statistics, looks
 from ironbound.smoothing.stopping import Decided, Precise, Rule
 from ironbound.smoothing.voting import Reading
@@ -40,6 +41,7 @@ def job(
     statistics: Statistics,
     input_id: str,
     callback: Callback | None = None,
+    shared: SharedNoise | None = None,
 ) -> Job:
     """Selection draws, estimation draws until the stopping rule is content, then a verified certificate.
 
@@ -50,6 +52,7 @@ def job(
         statistics: settings.
         input_id: names the input, and with the seed determines every draw.
         callback: told of each batch.
+        shared: where noise that inputs share is held, if `statistics` asks for it.
     Raises:
         InputError: at once, where the threat or a target does not fit the input.
     """
@@ -70,8 +73,9 @@ def job(
         return Need(draws, start, stop, told)
 
     noise = smoothing.placed(threat)
-    choosing = Draws(noise, reading.values, statistics.seed, input_id, "selection")
-    drawing = Draws(noise, reading.values, statistics.seed, input_id, "estimation")
+    common = (shared or SharedNoise()) if statistics.shared_noise else None
+    choosing = Draws(noise, reading.values, statistics.seed, input_id, "selection", common)
+    drawing = Draws(noise, reading.values, statistics.seed, input_id, "estimation", common)
 
     def work() -> Job:
         selection = yield need("selection", 0, statistics.n0)

@@ -17,6 +17,7 @@ from ironbound.smoothing import job as ordinary
 from ironbound.smoothing.job import Callback
 from ironbound.smoothing.rules import Rules
 from ironbound.smoothing.scheduler import Job
+from ironbound.smoothing.shared import SharedNoise
 from ironbound.smoothing.statistics import Statistics
 from ironbound.smoothing.voting import Reading
 from ironbound.threats import Continuous, SuffixAppend, SuffixInPlace, Threat
@@ -39,6 +40,7 @@ def job(
     statistics: Statistics,
     input_id: str,
     callback: Callback | None = None,
+    shared: SharedNoise | None = None,
 ) -> Job:
     """One certificate over all budgets; arguments as for `ironbound.smoothing.job.job`.
 
@@ -62,7 +64,7 @@ def job(
         part = Threat(**{**threat, channel: narrowed(budget, d)})
         targets = [{**amounts, channel: d} for amounts in statistics.targets] or None
         own = replace(statistics, alpha=share, target=targets)
-        jobs.append(ordinary.job(smoothing, rules, reading, part, own, input_id, callback))
+        jobs.append(ordinary.job(smoothing, rules, reading, part, own, input_id, callback, shared))
 
     def work() -> Job:
         parts: list[Certificate] = []

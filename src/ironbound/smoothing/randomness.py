@@ -3,6 +3,8 @@
 The key of a Philox generator is a hash of (scheme, run seed, input id, purpose), and the block number goes
 into its counter. So no draw depends on batch size, order, number of workers, or on a restart, and draws of
 different purposes (selection, estimation, prediction) are never shared.
+
+Noise that is shared between inputs has the channel's name in the place of the input id; see `shared`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from ironbound.errors import wrong_value
 
 # Named in every certificate; any change of what is drawn (key, block rule, samplers) needs a new name.
 SCHEME = "philox-sha256-v2"
+# The same, but the key names a channel instead of an input: all inputs meet the same noise.
+SHARED_SCHEME = "philox-sha256-v2-shared"
 
 # A block is small enough to stay in a core's cache, and one draw at least. Blocks of small inputs begin with
 # few draws and then double, so that an input that is decided early costs little more noise than it needed.
@@ -109,8 +113,24 @@ def block_of(draw: int, most: int) -> tuple[int, int, int]:
     return index + whole, start + whole * most, start + (whole + 1) * most
 
 
+def shared_generator(seed: int, channel: str, purpose: str, block: int) -> np.random.Generator:
+    """The generator of one block of one channel's noise, the same for every input.
+
+    Arguments and errors as for `generator`. Each channel has a stream of its own, so that what one channel
+    draws (a text's length, say) moves nothing in another.
+
+    Example:
+        >>> a, b = shared_generator(0, "7", "estimation", 3), generator(0, "7", "estimation", 3)
+        >>> bool(a.integers(10**9) == b.integers(10**9))
+        False
+    """
+    counter = np.array([0, 0, block, 0], dtype=np.uint64)
+    key = np.array(_key(check_seed(seed), channel, purpose, SHARED_SCHEME), dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
 @lru_cache(maxsize=256)
-def _key(seed: int, input_id: str, purpose: str) -> tuple[int, int]:
-    text = json.dumps([SCHEME, seed, input_id, purpose])
+def _key(seed: int, input_id: str, purpose: str, scheme: str = SCHEME) -> tuple[int, int]:
+    text = json.dumps([scheme, seed, input_id, purpose])
     digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little")

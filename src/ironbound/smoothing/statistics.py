@@ -30,6 +30,8 @@ class Statistics:
         seed: of the run.
         target: one attack, such as {"image": 0.5, "tokens": 1}, or several; channels left out are unchanged.
         precision: in (0, 1); 0.05 if not given.
+        shared_noise: one block of noise serves all inputs, which is cheaper. Each certificate holds as with
+            noise of its own; errors of different inputs are then dependent (`ironbound.smoothing.shared`).
     Raises:
         InputError: a value is out of range, or target or precision does not belong to the stopping rule.
 
@@ -45,6 +47,7 @@ class Statistics:
     seed: int = 0
     target: Target | Sequence[Target] | None = None
     precision: float | None = None
+    shared_noise: bool = False
 
     def __post_init__(self) -> None:
         if not _number(self.alpha) or not 0.0 < self.alpha < 1.0:
@@ -65,6 +68,8 @@ class Statistics:
             if not _number(self.precision) or not 0.0 < self.precision < 1.0:
                 raise wrong_value("precision", self.precision, "a share in (0, 1)")
         check_seed(self.seed)
+        if not isinstance(self.shared_noise, bool):
+            raise wrong_value("shared_noise", self.shared_noise, "True or False")
         if self.target is not None and not self.targets:
             raise wrong_value("target", self.target, "at least one attack")
 

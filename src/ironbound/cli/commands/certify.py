@@ -80,6 +80,13 @@ def certify(
         float | None,
         typer.Option(help="Stop once no radius can grow by more than this share.", show_default=False),
     ] = None,
+    shared_noise: Annotated[
+        bool,
+        typer.Option(
+            "--shared-noise",
+            help="One block of noise serves all inputs: faster; errors of different inputs are dependent.",
+        ),
+    ] = False,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -113,6 +120,7 @@ def certify(
 
     console = Console(stderr=True)
     overrides = {"n": n, "n0": n0, "alpha": alpha, "seed": seed, **_stopping(stop, decide, precision)}
+    overrides["shared_noise"] = shared_noise or None  # not asked for here: as the file says
     with termination_is_interrupt():
         with preparing(console, f"preparing {target}") as progress:
             planned = plan(target, overrides, limit=limit, progress=progress)
