@@ -20,6 +20,8 @@ from ironbound.latent import (
     CenterEvidence,
     CenterSmoothing,
     EncoderHead,
+    EncoderRecord,
+    EncoderStep,
     GaussianClassifier,
     HuggingFaceEncoder,
     MiniLM,
@@ -159,6 +161,8 @@ def test_coverage_by_simulation() -> None:
     failures, decided = 0, 0
     for seed in range(runs):
         found = model.certify(inputs, threat=threat, n=150, n0=20, alpha=alpha, seed=seed)
+        assert found.alpha == alpha
+        assert found.samples == 150 + 2 * 20
         evidence = cast(CenterEvidence, found.evidence)
         # |X - c|^2 of a Gaussian X is a noncentral chi-square: the truth in closed form.
         away = np.sum(np.square(evidence.center.latent))
@@ -183,6 +187,17 @@ def resealed(certificate: Certificate, **figures: Any) -> Certificate:
     return dataclasses.replace(certificate, evidence=evidence, claims=claims).seal()
 
 
+ENCODER = EncoderRecord(
+    name="twice as near",
+    digest="0" * 64,
+    input="0" * 64,
+    steps=(EncoderStep("0", "claimed", 0.5),),
+    lipschitz=0.5,
+    error=0.0,
+    scale=2.0,
+)
+
+
 def test_tampering_is_found(certificate: Certificate) -> None:
     evidence = cast(CenterEvidence, certificate.evidence)
     member, center = evidence.membership, evidence.center
@@ -195,6 +210,9 @@ def test_tampering_is_found(certificate: Certificate) -> None:
         ({"witnesses": ()}, "witnesses"),
         ({"membership": dataclasses.replace(member, selection=(90, 10))}, "selected|prediction"),
         ({"membership": dataclasses.replace(member, threshold=0.2)}, "1/2 or more"),
+        ({"membership": dataclasses.replace(member, tau=0.6)}, "membership.form must be"),
+        ({"membership": dataclasses.replace(member, positive=1)}, "membership.form must be"),
+        ({"center": dataclasses.replace(center, encoder=ENCODER)}, "the latent itself moves"),
         (
             {"membership": dataclasses.replace(member, form="rivals", threshold=None)},
             "form must be 'threshold'|estimates",
@@ -221,6 +239,19 @@ def test_a_center_between_the_classes_abstains() -> None:
     assert "half of the noised latents" in cert.statement
     assert Certificate.from_json(cert.to_json()) == cert
     assert model.predict({"x": np.array([0.0, 0.0])}) == 0
+
+
+def test_a_center_on_the_boundary_abstains_wherever_the_latents_are() -> None:
+    """Latents that noise does not move at all all lie in a ball of radius 0, about a center without class."""
+    _, smoothing, threat, inputs = CASES["gaussian"]
+    flat = GaussianClassifier("shared", shrinkage=1.0).fit(
+        np.array([[-3.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [3.0, 0.0]]), [0, 0, 1, 1]
+    )
+    model = CenterSmoothing(lambda batch: np.zeros((len(batch["x"]), 2)), flat, smoothing)
+    cert = model.certify(inputs, threat=threat, n=400)
+    cert.verify()
+    assert cert.abstained
+    assert all(radius is None for radius in cert.frontier.values())
 
 
 def test_torch_encoders_flatten_and_refuse_nan() -> None:

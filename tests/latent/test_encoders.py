@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import pickle
+from fractions import Fraction
 from typing import Any, cast
 
 import mpmath as mp
@@ -29,6 +31,7 @@ from ironbound.latent import (
     audit,
     estimate_lipschitz,
 )
+from ironbound.latent.encoders.base import reciprocal_down
 from ironbound.lipschitz import GroupSort, SpectralConv2d, SpectralLinear
 
 
@@ -91,6 +94,10 @@ def test_the_constants_of_projections_are_one() -> None:
     X, _ = images()
     for encoder in encoders(X)[:2]:
         assert 1.0 <= encoder.lipschitz < 1.0 + 1e-9
+    assert 3.0 <= LinearEncoder([[0.0, 3.0]]).lipschitz < 3.0 + 1e-9
+    spread = np.var(encoders(X)[0].encode(X)[0], axis=0)
+    assert np.all(np.diff(spread) < 0.0)  # leading components first
+    assert spread[0] > 2.0 * np.var(X.reshape(len(X), -1), axis=0).mean()
     found = encoders(X)[3]
     assert len(found.steps) == 7
     assert found.lipschitz >= np.prod([step.factor for step in found.steps])
@@ -120,6 +127,114 @@ def test_rounding_bounds_hold_against_fifty_digits() -> None:
             away = mp.sqrt(mp.fsum([(v - mp.mpf(float(f))) ** 2 for v, f in zip(value, found, strict=True)]))
             assert away <= error
             assert error < 1e-9
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(2, 3, 2, stride=2, padding=1, groups=1),
+        nn.Conv2d(2, 2, 3, groups=2, bias=False),
+        nn.AvgPool2d(3),
+        nn.Linear(32, 3),
+    ],
+    ids=str,
+)
+def test_each_layers_rounding_is_bounded(layer: nn.Module) -> None:
+    """Against the same layer in exact fractions; its matrix is read off from its answers to unit inputs."""
+    front: list[nn.Module] = [nn.Flatten()] if isinstance(layer, nn.Linear) else []
+    encoder = NetworkEncoder(nn.Sequential(*front, layer, nn.Flatten()), (2, 4, 4))
+    x = np.random.default_rng(0).normal(size=(6, 2, 4, 4)) * 1e3
+    z, errors = encoder.encode(x)
+    shift = [Fraction(v) for v in encoder.encode(np.zeros((1, 2, 4, 4)))[0][0].tolist()]
+    bare = nn.Sequential(*copy.deepcopy(encoder.layers))
+    for name, value in bare.named_parameters():
+        if name.endswith("bias"):
+            nn.init.zeros_(value)
+    answers = bare(torch.eye(32, dtype=torch.float64).reshape(32, 2, 4, 4)).numpy().T.tolist()
+    mean = isinstance(layer, nn.AvgPool2d)  # 1/9 is no float64
+    matrix = [[Fraction(round(9 * w), 9) if mean else Fraction(w) for w in row] for row in answers]
+    seen = 0.0
+    for row, found, error in zip(x.reshape(6, -1).tolist(), z.tolist(), errors.tolist(), strict=True):
+        away = Fraction(0)
+        for weights, b, value in zip(matrix, shift, found, strict=True):
+            exact = sum((w * Fraction(v) for w, v in zip(weights, row, strict=True)), b)
+            away += (exact - Fraction(value)) ** 2
+        assert away <= Fraction(error) ** 2
+        assert error < 1e-9
+        seen = max(seen, float(away))
+    assert seen > 0.0  # rounding there is: a bound of 0 would not do
+
+
+def test_a_projections_rounding_is_bounded() -> None:
+    rng = np.random.default_rng(0)
+    encoder = LinearEncoder(rng.normal(size=(3, 40)), rng.normal(size=40) * 1e3)
+    x = encoder.center + rng.normal(size=(20, 40))
+    z, errors = encoder.encode(x)
+    seen = 0.0
+    for row, found, error in zip(x.tolist(), z.tolist(), errors.tolist(), strict=True):
+        moved = [Fraction(v) - Fraction(c) for v, c in zip(row, encoder.center.tolist(), strict=True)]
+        away = Fraction(0)
+        for w, value in zip(encoder.weight.tolist(), found, strict=True):
+            away += (sum(Fraction(a) * m for a, m in zip(w, moved, strict=True)) - Fraction(value)) ** 2
+        assert away <= Fraction(error) ** 2
+        assert error < 1e-10
+        seen = max(seen, float(away))
+    assert seen > 0.0
+
+
+class Blurred:
+    """Twice the input, and a tenth of doubt about each latent."""
+
+    name, lipschitz, digest = "blurred", 2.0, "0" * 64
+    steps = (EncoderStep("0", "twice", 2.0),)
+
+    def __init__(self, doubt: float) -> None:
+        self.doubt = doubt
+
+    def encode(self, X: Array) -> tuple[Array, Array]:
+        z = 2.0 * np.asarray(X, dtype=np.float64)
+        return z, np.full(len(z), self.doubt)
+
+
+def test_doubt_about_the_latent_is_taken_off() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 50)
+    X = rng.normal(size=(100, 2)) + 8.0 * y[:, None]
+    for head in (GaussianClassifier(), GaussianClassifier("shared")):
+        model = EncodedClassifier(Blurred(0.1), head).fit(X, y)
+        latent = np.asarray(model.classifier_.radius(2.0 * X))
+        assert np.min(latent) > 0.5
+        # Twice the doubt: the record grants the auditor as much again to compute the latent anew.
+        assert model.radius(X) == pytest.approx((latent - 0.2) / 2.0, rel=1e-12)
+        certificate = model.certify(X[:1])[0]
+        certificate.verify()
+        assert cast(float, certificate.frontier[0]) == pytest.approx((latent[0] - 0.2) / 2.0, rel=1e-12)
+        assert cast(Any, certificate.evidence).encoder.error == 0.2
+        blind = EncodedClassifier(Blurred(1e3), head).fit(X, y)
+        assert np.all(blind.radius(X) == 0.0)
+        (nothing,) = blind.certify(X[:1])
+        nothing.verify()
+        assert nothing.abstained
+        assert "rounding error of the encoder" in nothing.statement
+
+
+def test_reciprocals_are_rounded_down() -> None:
+    for value in np.random.default_rng(0).uniform(0.1, 30.0, size=200).tolist():
+        assert 0 <= 1 - Fraction(reciprocal_down(value)) * Fraction(value) < Fraction(1, 2**51)
+
+
+def test_digests_tell_encoders_apart() -> None:
+    layers = [nn.Linear(3, 2), nn.ReLU()]
+    digests = {
+        NetworkEncoder(nn.Sequential(*layers), (3,)).digest,
+        NetworkEncoder(nn.Sequential(layers[0], nn.Identity()), (3,)).digest,
+        NetworkEncoder(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), (3,)).digest,
+        LinearEncoder(np.eye(2)).digest,
+        LinearEncoder(np.eye(2), [0.0, 1.0]).digest,
+        LinearEncoder(2.0 * np.eye(2)).digest,
+        LinearEncoder(np.eye(2)[::-1]).digest,
+    }
+    assert len(digests) == 7
 
 
 @pytest.mark.parametrize("which", range(4))

@@ -32,6 +32,40 @@ def test_a_saved_model_is_the_same_model(kind: str, labels: list[Any], tmp_path:
     assert again.procedure_ == json.loads(json.dumps(clf.procedure_))
 
 
+@pytest.mark.parametrize("metric", ["mahalanobis", "distance"])
+@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+def test_ellipsoids_are_saved_as_well(metric: str, covariance: str, tmp_path: Path) -> None:
+    z, y = data()
+    clf = EllipsoidClassifier(0.8, metric=metric, covariance=covariance, calibration="conformal").fit(z, y)
+    save(clf, tmp_path / "m.safetensors")
+    again = cast(EllipsoidClassifier, load(tmp_path / "m.safetensors"))
+    assert model_digest(again.scores_) == model_digest(clf.scores_)
+    assert np.array_equal(again.radius(z), clf.radius(z))
+    assert np.array_equal(again.holds(z), clf.holds(z))
+    assert again.guarantee_ == clf.guarantee_
+    assert again.procedure_ == json.loads(json.dumps(clf.procedure_))
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        GaussianClassifier(components=3),
+        GaussianClassifier("low_rank", components=2, random_state=np.random.RandomState(3)),
+        EllipsoidClassifier(0.8, calibration="conformal"),
+        EllipsoidClassifier(0.8, calibration="conformal", random_state=np.random.RandomState(3)),
+    ],
+    ids=str,
+)
+def test_a_seed_that_was_drawn_is_written_down(chosen: Any) -> None:
+    z, y = data()
+    first = chosen.fit(z, y)
+    known = json.loads(json.dumps(first.procedure_))
+    again = type(chosen)(**known["parameters"]).fit(z, y)
+    assert model_digest(again.scores_) == model_digest(first.scores_)
+    assert again.procedure_ == known
+    assert isinstance(known["seed"], int)
+
+
 def test_the_procedure_repeats_the_fit() -> None:
     z, y = data()
     first = GaussianClassifier(components=2, random_state=7).fit(z, y)

@@ -24,7 +24,7 @@ from ironbound.latent._rounding import Array
 from ironbound.latent._threads import single_blas
 from ironbound.latent.certify import certificates
 from ironbound.latent.margin_scores import EllipsoidScores
-from ironbound.latent.procedure import procedure
+from ironbound.latent.procedure import procedure, settled
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii, Radii
 
@@ -100,7 +100,8 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         self._check_parameters()
         self.classes_, index = np.unique(labels, return_inverse=True)
         floor = self.variance_floor * max(float(np.mean(np.var(z, axis=0))), 1e-300)
-        rng = check_random_state(self.random_state)
+        seed = settled(self.random_state) if self.calibration == "conformal" else None
+        rng = check_random_state(seed)
         means: list[Array] = []
         matrices: list[Array] = []
         fitted: list[Array] = []
@@ -123,10 +124,15 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         self.rho_ = np.array([self._radius_of(k, fitted[k], held[k]) for k in range(len(means))])
         if self.common_rho:
             self.rho_ = np.full(len(means), self.rho_.max())
+        self.procedure_ = procedure(self, z, labels, index, seed)
+        return self.settle(factors)
+
+    def settle(self, factors: Array) -> EllipsoidClassifier:
+        """Build the scores from means_, rho_ and the factors of the precisions: (K, D, D) or (K, D)."""
+        self.quadratics_ = Quadratics.build(factors, self.means_, np.zeros(len(self.means_)))
         self.ellipsoids_ = EllipsoidScores.build(self.quadratics_, self.rho_, self.metric)
         self.radii_ = QuadraticRadii(self.quadratics_)
         self.guarantee_ = self._guarantee()
-        self.procedure_ = procedure(self, z, labels, index, None)
         return self
 
     def decision_function(self, Z: ArrayLike) -> Array:

@@ -25,7 +25,7 @@ from ironbound.latent._rounding import Array
 from ironbound.latent._threads import single_blas
 from ironbound.latent.certify import certificates
 from ironbound.latent.linear import LinearScores
-from ironbound.latent.procedure import procedure
+from ironbound.latent.procedure import procedure, settled
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii, Radii
 
@@ -94,7 +94,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, index = np.unique(labels, return_inverse=True)
         self.priors_ = self._class_priors(index)
         floor = self.variance_floor * max(float(np.mean(np.var(z, axis=0))), 1e-300)
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        seed = settled(self.random_state)
         samples: list[Array] = []
         weights: list[float] = []
         owner: list[int] = []
@@ -113,7 +113,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
         self.means_ = np.array([part.mean(axis=0) for part in samples])
         centred = [part - mean for part, mean in zip(samples, self.means_, strict=True)]
         self._fit_scores(centred, floor)
-        self.procedure_ = procedure(self, z, labels, index, int(seed))
+        self.procedure_ = procedure(self, z, labels, index, seed if self.components > 1 else None)
         return self
 
     def _fit_scores(self, centred: list[Array], floor: float) -> None:

@@ -10,15 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_random_state
 
 from ironbound.data.registry import arrays_digest
 from ironbound.errors import InputError
 
 if TYPE_CHECKING:
+    from ironbound.latent.ellipsoid import EllipsoidClassifier
     from ironbound.latent.gaussian import GaussianClassifier
 
-_ARRAYS = ("means_", "covariances_", "owner_", "weights_", "shrinkage_", "priors_")
+_GAUSSIAN = ("means_", "covariances_", "owner_", "weights_", "shrinkage_", "priors_")
 _SCORES = {"quadratic": ("factors", "means", "offsets"), "linear": ("weights", "offsets", "center")}
+_ELLIPSOID = ("means_", "covariances_", "rho_")
+
+
+def settled(random_state: int | np.random.RandomState | None) -> int:
+    """The seed of a fit: a number as it is; else one that is drawn, so that it can be written down.
+
+    Example:
+        >>> settled(7)
+        7
+    """
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def procedure(
@@ -26,15 +41,20 @@ def procedure(
 ) -> dict[str, Any]:
     """What repeats a fit, in JSON values: estimator, parameters, seed, data by digest, library versions.
 
+    The estimator with these parameters, fitted to these data, is the same model again: where a fit is random
+    and `random_state` was not a number, the parameters hold the seed that was drawn.
+
     Args:
         z, labels: the training latents (N, D) and labels (N,). index: class index of each.
-        seed: the one that was drawn from `random_state`, or None where nothing is random.
+        seed: the one that `settled` gave, or None where nothing is random.
     """
     parameters = {
         name: value.tolist() if isinstance(value, np.ndarray) else value
         for name, value in estimator.get_params(deep=False).items()
         if value is None or isinstance(value, str | int | float | np.ndarray | list | tuple)
     }
+    if seed is not None:
+        parameters["random_state"] = seed
     return {
         "estimator": type(estimator).__name__,
         "parameters": parameters,
@@ -46,20 +66,24 @@ def procedure(
     }
 
 
-def save(classifier: GaussianClassifier, path: str | Path) -> None:
-    """Write a fitted GaussianClassifier to a safetensors file, its procedure with it.
+def save(classifier: GaussianClassifier | EllipsoidClassifier, path: str | Path) -> None:
+    """Write a fitted classifier to a safetensors file, its procedure with it.
 
     Raises:
         InputError: class labels that are no texts, whole numbers, floats or truth values.
     """
     from safetensors.numpy import save_file
 
+    from ironbound.latent.ellipsoid import EllipsoidClassifier
     from ironbound.latent.linear import LinearScores
 
-    kind = "linear" if isinstance(classifier.scores_, LinearScores) else "quadratic"
-    tensors = {name: np.ascontiguousarray(getattr(classifier, name)) for name in _ARRAYS}
-    for name in _SCORES[kind]:
-        tensors[f"scores.{name}"] = np.ascontiguousarray(getattr(classifier.scores_, name))
+    if isinstance(classifier, EllipsoidClassifier):
+        kind, names, scores = "ellipsoid", _ELLIPSOID, {"factors": classifier.quadratics_.factors}
+    else:
+        kind, names = "linear" if isinstance(classifier.scores_, LinearScores) else "quadratic", _GAUSSIAN
+        scores = {name: getattr(classifier.scores_, name) for name in _SCORES[kind]}
+    tensors = {name: np.ascontiguousarray(getattr(classifier, name)) for name in names}
+    tensors |= {f"scores.{name}": np.ascontiguousarray(value) for name, value in scores.items()}
     classes = classifier.classes_
     if classes.dtype.kind not in "USiufb":
         raise InputError(f"classes must be texts or numbers to be saved; got {classes.dtype}")
@@ -72,7 +96,7 @@ def save(classifier: GaussianClassifier, path: str | Path) -> None:
     save_file(tensors, str(path), {"ironbound": json.dumps(known, allow_nan=False)})
 
 
-def load(path: str | Path) -> GaussianClassifier:
+def load(path: str | Path) -> GaussianClassifier | EllipsoidClassifier:
     """Read what `save` wrote: the same scores bit by bit, hence the same digest and the same radii.
 
     Raises:
@@ -92,27 +116,41 @@ def load(path: str | Path) -> GaussianClassifier:
     """
     from safetensors import SafetensorError, safe_open
 
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            known = json.loads((file.metadata() or {})["ironbound"])
+            tensors: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        classifier = (_ellipsoid if known["kind"] == "ellipsoid" else _gaussian)(known, tensors)
+        classifier.classes_ = np.array(known["classes"], dtype=known["dtype"])
+        classifier.procedure_ = known["procedure"]
+        setattr(classifier, "n_features_in_", int(known["procedure"]["dimension"]))  # noqa: B010
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"path must be a classifier written by latent.save; got {path}: {error}") from None
+    return classifier
+
+
+def _gaussian(known: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> GaussianClassifier:
     from ironbound.latent.gaussian import GaussianClassifier
     from ironbound.latent.linear import LinearScores
     from ironbound.latent.quadratic import Quadratics
     from ironbound.latent.radius import QuadraticRadii
 
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            known = json.loads((file.metadata() or {})["ironbound"])
-            tensors: dict[str, NDArray[Any]] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        classifier = GaussianClassifier(**known["procedure"]["parameters"])
-        for name in _ARRAYS:
-            setattr(classifier, name, tensors[name])
-        parts = [tensors[f"scores.{name}"] for name in _SCORES[known["kind"]]]
-        classifier.classes_ = np.array(known["classes"], dtype=known["dtype"])
-        classifier.procedure_ = known["procedure"]
-        setattr(classifier, "n_features_in_", int(known["procedure"]["dimension"]))  # noqa: B010
-        if known["kind"] == "linear":
-            classifier.scores_ = LinearScores.build(parts[0], parts[1], parts[2], classifier.owner_)
-        else:
-            quadratics = Quadratics.build(parts[0], parts[1], parts[2], classifier.owner_)
-            classifier.scores_, classifier.radii_ = quadratics, QuadraticRadii(quadratics)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"path must be a classifier written by latent.save; got {path}: {error}") from None
+    classifier = GaussianClassifier(**known["procedure"]["parameters"])
+    for name in _GAUSSIAN:
+        setattr(classifier, name, tensors[name])
+    parts = [tensors[f"scores.{name}"] for name in _SCORES[known["kind"]]]
+    if known["kind"] == "linear":
+        classifier.scores_ = LinearScores.build(parts[0], parts[1], parts[2], classifier.owner_)
+    else:
+        quadratics = Quadratics.build(parts[0], parts[1], parts[2], classifier.owner_)
+        classifier.scores_, classifier.radii_ = quadratics, QuadraticRadii(quadratics)
     return classifier
+
+
+def _ellipsoid(known: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> EllipsoidClassifier:
+    from ironbound.latent.ellipsoid import EllipsoidClassifier
+
+    classifier = EllipsoidClassifier(**known["procedure"]["parameters"])
+    for name in _ELLIPSOID:
+        setattr(classifier, name, tensors[name])
+    return classifier.settle(tensors["scores.factors"])
