@@ -20,7 +20,7 @@ from ironbound.certificate.claim import Claim
 from ironbound.certificate.kinds import Evidence, evidence_type, register
 from ironbound.certificate.per_budget import PerBudgetEvidence
 from ironbound.certificate.record import Certificate
-from ironbound.certificate.refusal import check_digest, check_words, refuse
+from ironbound.certificate.refusal import about, check_digest, check_words, refuse
 from ironbound.certificate.smoothing import Estimate, SmoothingEvidence
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "SmoothingEvidence",
     "SuffixNoise",
     "SynonymNoise",
+    "about",
     "channel_record",
     "check_digest",
     "check_words",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from ironbound.errors import InvalidCertificate
 
 _DIGITS = frozenset("0123456789abcdef")
@@ -26,6 +28,19 @@ def refuse(figure: str, value: object, expected: str) -> InvalidCertificate:
     if len(shown) > 90:
         shown = shown[:87] + "..."
     return InvalidCertificate(f"{figure} must be {expected}; got {shown}")
+
+
+def about(value: Fraction) -> str:
+    """A rational number for a refusal, which must not fail whatever the figures are.
+
+    Example:
+        >>> about(Fraction(1, 4)), about(Fraction(10) ** 400)
+        ('0.25', 'a number beyond 1.8e308')
+    """
+    try:
+        return repr(float(value))
+    except OverflowError:
+        return "a number beyond 1.8e308"
 
 
 def check_digest(value: str, figure: str) -> None:

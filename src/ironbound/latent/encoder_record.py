@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ironbound.certificate import check_digest, refuse
+from ironbound.certificate import about, check_digest, refuse
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def check_encoder(record: EncoderRecord) -> None:
         product *= Fraction(step.factor)
     if not (record.lipschitz > 0.0 and Fraction(record.lipschitz) >= product):
         raise refuse(
-            f"{place}.lipschitz", record.lipschitz, f"{float(product)!r} or more, the product of its steps"
+            f"{place}.lipschitz", record.lipschitz, f"{about(product)} or more, the product of its steps"
         )
     if not (record.scale > 0.0 and Fraction(record.scale) * Fraction(record.lipschitz) <= 1):
         raise refuse(f"{place}.scale", record.scale, f"positive and at most 1 / {record.lipschitz!r}")

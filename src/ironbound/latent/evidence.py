@@ -208,6 +208,10 @@ def margin(certificate: Certificate, index: int) -> float | None:
     bounded: list[tuple[RivalQuadric, float]] = []
     for i, (rival, lam) in enumerate(zip(evidence.rivals, claim.witnesses, strict=True)):
         place = f"{figure}.witnesses[{i}]"
+        if not rival.squares or len(rival.squares) != len(rival.curvature):
+            raise refuse(
+                f"evidence.rivals[{i}].curvature", rival.curvature, "one for each square, one or more"
+            )
         if lam == 0.0:
             if not _empty(rival):
                 raise refuse(place, lam, "positive, as this rival's region is not shown to be empty")
@@ -227,11 +231,12 @@ def margin(certificate: Certificate, index: int) -> float | None:
         found = values[0]
         for value in values[1:]:
             found = found.min(value)
-        return found - (arb(mu) + arb(error)) ** 2
+        return found
 
-    proved, positive = floor_float(least, f"{figure}.margin")
+    proved, positive = floor_float(lambda: least() - (arb(mu) + arb(error)) ** 2, f"{figure}.margin")
     if not positive:
-        missed = round_down(max(math.sqrt(max(proved + (mu + error) ** 2, 0.0)) - error, 0.0))
+        reached, _ = floor_float(least, f"{figure}.margin")
+        missed = round_down(max(math.sqrt(max(reached, 0.0)) - error, 0.0))
         raise refuse(f"{figure}.mu", mu, f"below {missed}, about what these multipliers prove")
     return proved
 

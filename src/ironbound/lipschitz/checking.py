@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from flint import arb
 
-from ironbound.certificate import refuse
+from ironbound.certificate import about, refuse
 from ironbound.lipschitz.records import BETS, Histogram, LedgerLine
 from ironbound.verify.balls import exact, exceeds
 
@@ -41,7 +41,7 @@ def check_ledger(ledger: tuple[LedgerLine, ...], figure: str) -> None:
                 product *= Fraction(part.factor)
             if factor < product:
                 raise refuse(
-                    f"{at}.factor", line.factor, f"{float(product)!r} or more, the product of its parts"
+                    f"{at}.factor", line.factor, f"{about(product)} or more, the product of its parts"
                 )
         elif line.rule.startswith(_CONVEX):
             # Weights in float32 add up to 1 but for their rounding.

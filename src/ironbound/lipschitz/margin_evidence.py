@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from flint import arb
 
-from ironbound.certificate import Evidence, check_digest, check_words, refuse, register
+from ironbound.certificate import Evidence, about, check_digest, check_words, refuse, register
 from ironbound.certificate.claim import derived_radii
 from ironbound.certificate.sentence import round_down, round_up
 from ironbound.lipschitz.checking import bound_of, check_histogram, check_ledger, part_factor
@@ -138,7 +138,7 @@ def check(certificate: Certificate) -> None:
         raise refuse("samples", certificate.samples, expected)
     spent = sum((Fraction(rival.differences.alpha) for rival in evidence.rivals), Fraction(0))
     if spent > Fraction(certificate.alpha):
-        raise refuse("alpha", certificate.alpha, f"at least {float(spent)!r}, what the rivals spend together")
+        raise refuse("alpha", certificate.alpha, f"at least {about(spent)}, what the rivals spend together")
     for place, rival in enumerate(evidence.rivals):
         _rival(evidence, rival, f"evidence.rivals[{place}]")
 
@@ -148,7 +148,7 @@ def _rival(evidence: MarginEvidence, rival: RivalMargin, figure: str) -> None:
     reach = 2 * Fraction(evidence.limit)
     if Fraction(rival.differences.low) != -reach or Fraction(rival.differences.high) != reach:
         found = (rival.differences.low, rival.differences.high)
-        raise refuse(f"{figure}.differences", found, f"on the interval +-{float(reach)!r}, twice the limit")
+        raise refuse(f"{figure}.differences", found, f"on the interval +-{about(reach)}, twice the limit")
     stated = Fraction(rival.lipschitz)
     if rival.form == "network":
         network = Fraction(evidence.ledger_lines[0].factor)

@@ -13,6 +13,7 @@ from ironbound.certificate import (
     ReplacementNoise,
     SmoothingEvidence,
     SuffixNoise,
+    about,
     refuse,
 )
 from ironbound.errors import InvalidCertificate
@@ -43,7 +44,7 @@ def check(certificate: Certificate) -> None:
         _same(parts[0], part, evidence.channel, i)
     spent = sum((Fraction(e.alpha) for part in parts for e in part.estimates), Fraction(0))
     if spent > Fraction(certificate.alpha):
-        raise refuse("alpha", certificate.alpha, f"at least {float(spent)!r}, what all parts spend together")
+        raise refuse("alpha", certificate.alpha, f"at least {about(spent)}, what all parts spend together")
     drawn = sum(sum(part.selection) + max((e.trials for e in part.estimates), default=0) for part in parts)
     if certificate.samples < drawn:
         raise refuse("samples", certificate.samples, f"{drawn} or more, the draws of all parts")

@@ -12,6 +12,7 @@ from ironbound.certificate import (
     Certificate,
     Claim,
     SmoothingEvidence,
+    about,
     refuse,
 )
 from ironbound.verify.bounds import Goal, proved_margin
@@ -163,9 +164,12 @@ def _draws(certificate: Certificate, evidence: SmoothingEvidence) -> None:
             "samples", certificate.samples, f"{needed} or more, selection and estimation draws together"
         )
     for i, estimate in enumerate(estimates):
-        if evidence.stop != "fixed" and estimate.rule != "beta_mixture":
-            expected = f"'beta_mixture': draws that stop by {evidence.stop!r} need a bound valid at any time"
+        if evidence.stop != "fixed" and estimate.rule == "clopper_pearson":
+            expected = f"one valid whenever draws stop, as they do by {evidence.stop!r}"
             raise refuse(f"evidence.estimates[{i}].rule", estimate.rule, expected)
+        if estimate.planned != estimates[0].planned:
+            expected = f"{estimates[0].planned}, as all bounds look at the same draws"
+            raise refuse(f"evidence.estimates[{i}].planned", estimate.planned, expected)
         if estimate.rule == "clopper_pearson" and estimate.trials != estimates[0].trials:
             expected = f"{estimates[0].trials}, as all fixed bounds count the same draws"
             raise refuse(f"evidence.estimates[{i}].trials", estimate.trials, expected)
@@ -203,5 +207,5 @@ def _spending(certificate: Certificate, evidence: SmoothingEvidence) -> None:
     spent += sum((Fraction(estimate.alpha) for estimate in evidence.estimates), Fraction(0))
     if spent > Fraction(certificate.alpha):
         raise refuse(
-            "alpha", certificate.alpha, f"at least {float(spent)!r}, what the estimates spend together"
+            "alpha", certificate.alpha, f"at least {about(spent)}, what the estimates spend together"
         )
