@@ -83,9 +83,11 @@ def test_a_row_more_makes_nothing_again_and_a_changed_network_its_own_pieces(tmp
     (piece,) = tmp_path.glob("pieces/*.json")
     made = piece.stat().st_mtime_ns
     attacked = {**few, "attacked": ["RS"], "strong": ["RS"], "strengths": [[1, 1, 1]], "notes": ["more"]}
-    tables = hycas_images.figure(Context("tiny", attacked, {}, tmp_path)).tables
+    published = {"columns": ["who", "r = 1"], "rows": [["HyCAS", 41.4]], "note": "another set"}
+    tables = hycas_images.figure(Context("tiny", attacked, published, tmp_path)).tables
     assert piece.stat().st_mtime_ns == made
-    assert [len(row) for table in tables[-2:] for row in table.rows] == [3, 2]
+    assert [len(row) for table in tables[-3:-1] for row in table.rows] == [3, 2]
+    assert tables[-1].rows == (("HyCAS", 41.4),)
     hycas_images.figure(Context("tiny", {**few, "draws": 61}, {}, tmp_path))
     assert piece.stat().st_mtime_ns != made
 

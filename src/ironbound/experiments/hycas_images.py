@@ -47,6 +47,8 @@ def figure(context: Context) -> Result:
     plot; paired (two pairs of the same images each); attacked (names of networks), attacked_images, eps (in
     1/255), eot, judge, attack_steps; strong, strong_images, strengths (see `hycas_attacks`); notes.
 
+    Published figures: columns, rows and a note, printed as they are.
+
     A piece is made again only if what it depends on changes: another row costs that row.
     """
     settings = context.settings
@@ -63,6 +65,10 @@ def figure(context: Context) -> Result:
         tables.append(attacked(context, trained, narrow, test))
     if settings["strong"]:
         tables.append(strengths(context, trained, narrow, test))
+    if context.published:
+        published = context.published
+        rows = tuple(tuple(row) for row in published["rows"])
+        tables.append(Table("Published figures", tuple(published["columns"]), rows, published["note"]))
     picture = f"{context.name}.png"
     grid = list(settings["plot"])
     lines = {_label(key): (grid, accuracy(rows, 0, grid)) for key, rows in found.items()}
