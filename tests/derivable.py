@@ -238,6 +238,7 @@ def _distance(evidence: LatentEvidence, error: float) -> float:
         lam = (
             most * (1.0 - np.geomspace(1e-9, 1.0, 4000)) if lowest < 0.0 else np.geomspace(1e-9, most, 40_000)
         )
-        values = lam * rival.gap - lam**2 * (squares / (1.0 + lam[:, None] * curvature)).sum(axis=1)
+        with np.errstate(all="ignore"):
+            values = lam * rival.gap - lam**2 * (squares / (1.0 + lam[:, None] * curvature)).sum(axis=1)
         least = min(least, math.sqrt(max(0.0, float(values.max()))))
     return least * (1 + 1e-4) - error

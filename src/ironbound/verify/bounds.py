@@ -88,7 +88,8 @@ def _clearance(
     p = arb(exact(goal.p))
     lower = _most([arb(exact(u)).exp() * p - shortfall(law, mu, u) for u in witnesses])
     if goal.rival is None:
-        assert goal.threshold is not None
+        if goal.threshold is None:
+            raise refuse("evidence.threshold", None, "a probability in (0, 1) where no rival is bounded")
         return lower - arb(exact(goal.threshold))
     rest = arb(exact(1 - goal.rival))
     upper = _least([1 - arb(exact(u)).exp() * rest + shortfall(law, mu, u) for u in rival_witnesses])
