@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any, Literal
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ironbound as ib
+from ironbound.report.reading import _attacked
 from ironbound.report.text import ceil_percent, floor_percent, percent, radius_text, seconds_text
 from ironbound.runs.metrics import Share
 
@@ -43,3 +48,14 @@ def test_times_have_a_unit() -> None:
         "1 min 0 s",
         "1 h 0 min",
     ]
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_radii_are_called_by_their_norm(norm: Literal["l2", "linf"]) -> None:
+    channel = ib.AdaptiveGaussian(1.0, 0.5, np.ones_like, "ones", norm, 2, unit="cm")
+    model = ib.SmoothedClassifier(lambda batch: batch["x"][:, 0] > -1, ib.Smoothing(x=channel), num_classes=2)
+    threat = ib.Threat(x=ib.LInf() if norm == "linf" else ib.L2())
+    certificate = model.certify({"x": [0.0, 0.0]}, threat=threat, n=200)
+    row: Any = None  # only the certificate is read
+    label = _attacked(((row, certificate),)).radius_label
+    assert label == f"certified {'max-norm' if norm == 'linf' else '2-norm'} radius on “x” (cm)"
