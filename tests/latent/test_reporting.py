@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from ironbound.errors import InputError
 from ironbound.latent import GaussianClassifier, report, transfer
+from ironbound.latent.reporting.findings import Findings, find
 
 
 def data(apart: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -19,24 +21,61 @@ def data(apart: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return means[y] + rng.normal(size=(400, 3)) * np.array([1.0, 0.7, 1.3])[y][:, None], y
 
 
-def test_a_good_and_a_bad_latent(tmp_path: Path) -> None:
-    for apart, word in ((9.0, "this latent suits"), (0.3, "does not separate")):
-        clf = GaussianClassifier().fit(*data(apart))
-        z, y = data(apart, seed=1)
-        found = report(clf, z, y, tmp_path, title="<b>Latent</b>")
-        assert word in str(found)
-        page = found.html.read_text(encoding="utf-8")
-        assert "&lt;b&gt;Latent" in page
-        assert "<b>" not in page
-        assert not re.search(r"https?://", page)
-        assert page.count("data:image/png;base64,") == 4
-        assert all(path.stat().st_size > 5_000 for path in found.pictures)
+def findings(classifier: GaussianClassifier, z: np.ndarray, y: np.ndarray, **chosen: Any) -> Findings:
+    """What a report would show, without its pictures."""
+    settings: dict[str, Any] = {"radii": None, "eps": [0.0, 0.1], "lipschitz": 1.0, "unit": "pixel"}
+    return find(classifier, z, y, **{**settings, "alpha": 0.05, "seed": 0, **chosen})
 
 
-def test_numbers_are_those_of_the_parts(tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ironbound.latent.reporting.findings._SAMPLES", 4_000)
+
+
+def test_the_page_of_a_good_latent(tmp_path: Path) -> None:
+    clf = GaussianClassifier().fit(*data(9.0))
+    z, y = data(9.0, seed=1)
+    found = report(clf, z, y, tmp_path, title="<b>Latent</b>")
+    assert "this latent suits" in str(found)
+    page = found.html.read_text(encoding="utf-8")
+    assert "&lt;b&gt;Latent" in page
+    assert "<b>" not in page
+    assert not re.search(r"https?://", page)
+    assert page.count("data:image/png;base64,") == 4
+    assert all(path.stat().st_size > 5_000 for path in found.pictures)
+
+
+@pytest.mark.parametrize(("apart", "word"), [(0.3, "does not separate"), (3.5, "by narrow margins")])
+def test_words_for_a_latent_that_suits_less(apart: float, word: str) -> None:
+    clf = GaussianClassifier().fit(*data(apart))
+    found = findings(clf, *data(apart, seed=1), radii=[0.0, 2.0, 2.5])
+    assert word in found.sentences[-1]
+
+
+def test_the_sentences_say_the_numbers() -> None:
+    clf = GaussianClassifier().fit(*data(6.0))
+    f = findings(clf, *data(6.0, seed=1), radii=[0.0, 1.0, 2.0], lipschitz=2.0)
+    whole, middle = f.measured[0], f.measured[1]
+    words = "\n".join(f.sentences)
+    assert f"Of {whole.samples:,} held-out inputs {100 * whole.measured:.1f} %" in words
+    assert f"shift shorter than {np.median(f.radius[f.right]):.3g} pixel" in words
+    assert f"At radius 1, {100 * middle.measured:.1f} % are right and certified" in words
+    assert f"{100 * middle.lower:.1f} % to {100 * middle.upper:.1f} %" in words
+    assert f"at least {f.distance.lower:.3f} with 95 % confidence" in words
+    assert f"eps is {f.distance.kl_lower:.3f} nats" in words
+    assert f"promises {100 * f.mixture[1]:.1f} %" in words
+    gain = np.median((f.radius / f.closed)[(f.radius > 0.0) & (f.closed > 0.0)])
+    assert f"{gain:.2f} times the closed-form margin" in words
+    against = sum(min(one.skewness_p, one.kurtosis_p) < 0.01 for _, one in f.normality if one is not None)
+    assert f"for {against} of 3 classes" in words
+
+
+def test_numbers_are_those_of_the_parts() -> None:
     clf = GaussianClassifier().fit(*data(6.0))
     z, y = data(6.0, seed=1)
-    f = report(clf, z, y, tmp_path, radii=[0.0, 0.5, 1.0], eps=[0.0, 0.1], lipschitz=2.0).findings
+    f = findings(clf, z, y, radii=[0.0, 0.5, 1.0], lipschitz=2.0)
+    assert f.radius == pytest.approx(clf.radius(z) / 2.0)
+    assert f.closed == pytest.approx(clf.closed_form_radius(z) / 2.0)
     right = clf.predict(z) == y
     for one in f.measured:
         held = np.sum(right & ((clf.radius(z) / 2.0 > one.radius) | (one.radius == 0.0)))
@@ -55,19 +94,17 @@ def test_numbers_are_those_of_the_parts(tmp_path: Path) -> None:
 
 
 def test_odd_shapes(tmp_path: Path) -> None:
+    """One dimension, two components per class, labels that are texts, every point eight times."""
     z, y = data(6.0)
-    several = GaussianClassifier("diagonal", components=2, random_state=0).fit(
-        z, np.array(["a", "b", "c"])[y]
-    )
-    few = np.repeat(np.arange(3), 2)
+    z, names = z[:, :1], np.array(["a", "b", "c"])[y]
+    several = GaussianClassifier("diagonal", components=2, random_state=0).fit(z, names)
     held = np.concatenate([z[y == k][:2] for k in range(3)] * 8)
-    found = report(several, held, np.array(["a", "b", "c"])[np.tile(few, 8)], tmp_path)
+    found = report(several, held, np.tile(np.repeat(["a", "b", "c"], 2), 8), tmp_path)
+    assert found.html.is_file()
     assert found.findings.reach is None
-    assert found.findings.divergence is None  # every point occurs eight times
+    assert found.findings.divergence is None
     assert all(one is None or one.samples == 16 for _, one in found.findings.normality)
-    one_axis = GaussianClassifier("shared").fit(z[:, :1], y)
-    assert report(one_axis, z[:, :1], y, tmp_path).html.is_file()
     with pytest.raises(InputError, match="held-out latents"):
         report(several, z[:2], y[:2], tmp_path)
     with pytest.raises(InputError, match="lipschitz must be"):
-        report(several, z, np.array(["a", "b", "c"])[y], tmp_path, lipschitz=0.0)
+        report(several, z, names, tmp_path, lipschitz=0.0)

@@ -48,7 +48,7 @@ NOTE = (
     "trained under the same noise on the same training images, alpha 0.001, Cohen's radius; at most the "
     "stated number of votes, fewer where every radius of the table is decided before, by a bound that is "
     "valid at every stopping time. Its clean column is the accuracy of the smoothed classifier, abstentions "
-    "counted as wrong."
+    "counted as wrong; its curve is exact at the radii of the table, and no more than a lower bound between."
 )
 
 
@@ -101,7 +101,7 @@ def images(context: Context) -> Result:
     tables.append(_questions([r for r in records if "eps" in r], radii))
     plot(
         context.folder / f"gml-{name}.png",
-        {str(r["name"]): (r["grid"], r["curve"]) for r in records},
+        {str(r["name"]).split(", n ")[0]: (r["grid"], r["curve"]) for r in records},
         title=f"{name}: right and certified",
         x="r, 2-norm of the change (pixels in [0, 1])",
     )

@@ -67,7 +67,7 @@ def _projection(axes: Any, classifier: GaussianClassifier, f: Findings) -> None:
                 label=str(name) if len(classifier.classes_) <= 20 else None,
             )
     axes.set_xlabel("first discriminant direction")
-    axes.set_ylabel("second")
+    axes.set_ylabel("second discriminant direction")
     axes.set_title(
         "Held-out latents, and ellipses that hold 90 % of each fitted Gaussian", loc="left", fontsize=10
     )
