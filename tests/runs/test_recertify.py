@@ -239,6 +239,10 @@ def test_the_new_folder_is_a_run_like_any_other(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["recertify", str(old), "--alpha", "0.05", "--out", str(new), "--json"])
     assert done.exit_code == 0, done.output
     assert "before the counts were seen" in done.stderr
+    assert "the better of two forms" not in done.stderr
+    other = CliRunner().invoke(app, ["recertify", str(old), "--complement", "--out", str(tmp_path / "half")])
+    assert other.exit_code == 0, other.output
+    assert "the better of two forms" in other.stderr
     assert json.loads(done.stdout)["repeatable"] is True
     assert CliRunner().invoke(app, ["verify", str(new)]).exit_code == 0
     run(plans.plan(str(config), {"alpha": 0.05}), tmp_path / "fresh")

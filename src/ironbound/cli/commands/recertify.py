@@ -40,7 +40,8 @@ def recertify(
 ) -> int:
     """Make new claims from the counts of a run, without its model.
 
-    Alpha has to be chosen without looking at the results; thresholds and budgets may be chosen by looking.
+    Alpha and form have to be chosen without looking at the results; thresholds and budgets may be chosen by
+    looking.
     """
     from ironbound.cli.drawing import counting
     from ironbound.report.tables import terminal
@@ -68,6 +69,11 @@ def recertify(
         Console().print(terminal(reading))
         typer.echo(f"{found.inputs} certificates, {found.same} of them as they were")
         typer.echo(f"check: ironbound verify {shlex.quote(str(target))}")
+    if change.rivals is not None:
+        say(
+            "The form, too, is to be chosen before the counts were seen: the better of two forms, picked by "
+            "its results, may fail twice as often."
+        )
     if change.alpha is not None:
         say(
             f"These certificates hold at alpha = {change.alpha:g} if that was chosen before the counts were "

@@ -21,7 +21,8 @@ class Change:
             several thresholds follow from one bound on the probability and hold together, so a threshold may
             be chosen after looking.
         positive: class that the threshold is about.
-        rivals: "complement": the prediction keeps more than half of all votes.
+        rivals: "complement": the prediction keeps more than half of all votes. Its bound spends the alpha of
+            the rivals too, so this choice has to be made without looking at the counts, like that of alpha.
         max_d: channel -> largest budget to be looked at. Like a threshold it may be chosen after looking.
     Raises:
         InputError: naming the argument.
