@@ -10,7 +10,7 @@ import torch
 
 from ironbound.certificate import Certificate
 from ironbound.channels import UniformReplacement
-from ironbound.data import prompt_filter
+from ironbound.data import Problem, prompt_filter
 from ironbound.data.registry import data_folder
 from ironbound.errors import InputError, InvalidCertificate
 from ironbound.smoothing import SmoothedClassifier
@@ -51,14 +51,22 @@ def test_pads_change_no_score() -> None:
     assert torch.equal(network(short), network(long))
 
 
+SETTINGS = prompt_filter.SETTINGS | {"steps": 200, "draws": 5000}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("models")
 
 
-def test_the_task_flags_requests_and_few_benign_texts(folder: Path) -> None:
-    settings = prompt_filter.SETTINGS | {"steps": 200, "draws": 5000}
-    problem = prompt_filter.load(cache=folder, settings=settings)
+@pytest.fixture(scope="module")
+def problem(folder: Path) -> Problem:
+    if data_folder("text") is None:
+        pytest.skip("text is not in IRONBOUND_DATA")
+    return prompt_filter.load(cache=folder, settings=SETTINGS)
+
+
+def test_the_task_flags_requests_and_few_benign_texts(problem: Problem) -> None:
     assert problem.threshold is not None
     assert 0 < problem.threshold < 0.02
     flagged = [
@@ -71,9 +79,7 @@ def test_the_task_flags_requests_and_few_benign_texts(folder: Path) -> None:
     assert "8 pads behind 'prompt'" in certificate.statement
 
 
-def test_the_threshold_is_part_of_the_certificate(folder: Path) -> None:
-    settings = prompt_filter.SETTINGS | {"steps": 200, "draws": 5000}
-    problem = prompt_filter.load(cache=folder, settings=settings)
+def test_the_threshold_is_part_of_the_certificate(problem: Problem, folder: Path) -> None:
     found = problem.calibration
     assert found is not None
     assert (found.inputs, found.draws % found.inputs) == (2227, 0)
@@ -88,12 +94,10 @@ def test_the_threshold_is_part_of_the_certificate(folder: Path) -> None:
     with pytest.raises(InvalidCertificate):
         Certificate.from_json(lower).verify()
     with pytest.raises(InputError, match="support no such filter"):
-        prompt_filter.load(cache=folder, settings=settings | {"tau": found.bound / 2})
+        prompt_filter.load(cache=folder, settings=SETTINGS | {"tau": found.bound / 2})
 
 
-def test_the_noise_of_the_calibration_is_the_noise_of_the_certificate(folder: Path) -> None:
-    settings = prompt_filter.SETTINGS | {"steps": 200, "draws": 5000}
-    problem = prompt_filter.load(cache=folder, settings=settings)
+def test_the_noise_of_the_calibration_is_the_noise_of_the_certificate(problem: Problem) -> None:
     seen: list[torch.Tensor] = []
 
     class Listening(prompt_filter.WordSum):
@@ -107,7 +111,7 @@ def test_the_noise_of_the_calibration_is_the_noise_of_the_certificate(folder: Pa
     pads = channel.sample(np.zeros(1000, dtype=np.int64), np.random.default_rng(0), 200)
     allowed = np.union1d(pads, [0])
     ids = np.zeros((20_000, prompt_filter.LENGTH), dtype=np.int64)
-    prompt_filter._odds(Listening(5000, 0), ids, allowed.tolist(), settings | {"beta": 1.0}, 0)
+    prompt_filter._odds(Listening(5000, 0), ids, allowed.tolist(), SETTINGS | {"beta": 1.0}, 0)
     drawn = torch.cat(seen).numpy()
     assert len(drawn) == 20_000
     # At beta = 1 a pad always gives way, to every other allowed token and to no other.
