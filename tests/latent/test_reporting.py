@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,9 @@ def test_the_sentences_say_the_numbers() -> None:
     assert f"promises {100 * f.mixture[1]:.1f} %" in words
     gain = np.median((f.radius / f.closed)[(f.radius > 0.0) & (f.closed > 0.0)])
     assert f"{gain:.2f} times the closed-form margin" in words
+    assert f.reach is not None
+    assert f.reach.separation in words
+    assert f"at most {math.ceil(1e3 * f.reach.lines[1].any_classifier) / 10:.1f} % at radius 1" in words
     against = sum(min(one.skewness_p, one.kurtosis_p) < 0.01 for _, one in f.normality if one is not None)
     assert f"for {against} of 3 classes" in words
 

@@ -51,9 +51,11 @@ class ExistenceReport:
         for line in self.lines:
             ours = "-" if line.ours is None else f"{math.floor(line.ours * 1e4) / 1e4:8.4f}"
             rows.append(f"{line.radius:10.4g}  {math.ceil(line.any_classifier * 1e4) / 1e4:14.4f}  {ours:>8}")
-        return "\n".join([*rows, self._separation()])
+        return "\n".join([*rows, self.separation])
 
-    def _separation(self) -> str:
+    @property
+    def separation(self) -> str:
+        """The sufficient condition in a sentence: whether the classes' ellipsoids lie apart, and how far."""
         what = f"Ellipsoids holding {self.coverage:g} of each class"
         pair = f"nearest: {self.nearest_pair[0]} and {self.nearest_pair[1]}"
         if not self.separated_radius > 0.0:

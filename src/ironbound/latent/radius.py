@@ -172,7 +172,10 @@ class QuadraticRadii:
         lam = np.full(n, np.inf)
         # First the rival that the closed form puts nearest, then those it cannot rule out.
         for first in (True, False):
-            for r, j in enumerate(rivals):
+            # With many classes nearly all rivals are ruled out for every input at once.
+            open_ = np.unique(order) if first else np.flatnonzero(np.any(floor < radius[:, None], axis=0))
+            for r in range(len(rivals)) if not self.screen else open_.tolist():
+                j = rivals[r]
                 chosen = order == r if first else (order != r)
                 if self.screen and not first:
                     chosen &= floor[:, r] < radius

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -177,6 +178,12 @@ def _sentences(f: Findings) -> list[str]:
         f"smallest eps that the test leaves, the transfer bound carries only {_percent(kept)} over to "
         f"the data. Measured: {_percent(middle.measured)}."
     )
+    if f.reach is not None:
+        best = math.ceil(1e3 * f.reach.lines[index].any_classifier) / 10
+        lines.append(
+            f"What any classifier could reach: if the fit were the truth, at most {best:.1f} % at radius "
+            f"{middle.radius:g}, against an attacker who shifts the latent. {f.reach.separation}"
+        )
     lines.append(_verdict(f, clean, typical))
     return lines
 

@@ -57,7 +57,11 @@ def _accuracy(f: Findings) -> list[str]:
         for one, model, best in zip(f.measured, f.mixture, any_, strict=True)
     ]
     heads = (f"radius ({f.unit})", "measured", "interval", "if the fit were true", "any classifier, at most")
-    return ["<h2>Certified accuracy in numbers</h2>", _table(heads, rows)]
+    note = (
+        "<small>The last column bounds every classifier, if the fit were the truth, against an attacker who "
+        "shifts the latent as far as a change of the input of this length can.</small>"
+    )
+    return ["<h2>Certified accuracy in numbers</h2>", _table(heads, rows), note]
 
 
 def _normality(f: Findings) -> list[str]:
