@@ -49,10 +49,13 @@ def test_a_row_is_added_by_a_folder_and_only_what_is_new_is_measured(tmp_path: P
     first = autoattack.figure(Context("tiny", TINY, {}, tmp_path))
     assert first.tables[0].rows[0][0] == "bare"
     assert (tmp_path / "autoattack.png").stat().st_size > 1000
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "pieces").iterdir()}
     recipe = Recipe(name="elsewhere").changed(**LITTLE)
     train(recipe, pictures(recipe), tmp_path / "elsewhere")
     more = {**TINY, "networks": [*TINY["networks"], {"name": "noisy", "folder": str(tmp_path / "elsewhere")}]}
     second = autoattack.figure(Context("tiny", more, {}, tmp_path))
+    assert len(before) == 3
+    assert {path: path.stat().st_mtime_ns for path in before} == before
     main, trust, curve = second.tables
     assert [row[0] for row in main.rows] == ["bare", "noisy"]
     assert "sigma 0.5" in str(main.rows[1][1])

@@ -5,9 +5,8 @@ Networks are a list in the settings: a preset or a recipe, trained here, or a fo
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +120,11 @@ def _settings(context: Context, attacked: Attacked) -> dict[str, Any]:
     return {"eot": context.settings["eot"] if attacked.random else 1, "seed": context.seed}
 
 
-def _key(kind: str, attacked: Attacked) -> str:
-    """A piece belongs to the recipe as well: a row whose network changed is measured again."""
-    known = repr(sorted(attacked.recipe.record().items()))
-    return f"{kind}-{attacked.name.replace(' ', '-')}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
+def _piece(context: Context, kind: str, attacked: Attacked, make: Callable[[], Any], **depends: Any) -> Any:
+    """A piece that depends on one network and on these values only: rows can be added without the others."""
+    known = {"recipe": attacked.recipe.record(), "eot": context.settings["eot"], **depends}
+    narrow = replace(context, settings=known)
+    return narrow.piece(f"{kind}-{attacked.name.replace(' ', '-')}", make)
 
 
 def _strongest(context: Context, attacked: Attacked, eps: int) -> dict[str, Any]:
@@ -137,7 +137,8 @@ def _strongest(context: Context, attacked: Attacked, eps: int) -> dict[str, Any]
         )  # fmt: skip
         return found.record()
 
-    return context.piece(_key(f"autoattack-{eps}", attacked), make)
+    depends = {name: context.settings[name] for name in ("images", "steps")}
+    return _piece(context, f"autoattack-{eps}", attacked, make, **depends)
 
 
 def _checks(context: Context, attacked: Attacked) -> tuple[Cell, ...]:
@@ -158,7 +159,8 @@ def _checks(context: Context, attacked: Attacked) -> tuple[Cell, ...]:
             100 * found.larger, str(found),
         ]  # fmt: skip
 
-    return tuple(context.piece(_key("checks", attacked), make))
+    names = ("checked_images", "checked_eps", "steps", "surrogate")
+    return tuple(_piece(context, "checks", attacked, make, **{name: settings[name] for name in names}))
 
 
 def _curves(context: Context, attacked: Attacked) -> RobustnessCurves:
@@ -173,7 +175,8 @@ def _curves(context: Context, attacked: Attacked) -> RobustnessCurves:
         parts = {"against_eps": found.against_eps, "against_steps": found.against_steps}
         return {name: [one.record() for one in several] for name, several in parts.items()}
 
-    kept = context.piece(_key("curves", attacked), make)
+    depends = {name: settings[name] for name in ("curve_images", "curve_eps", "curve_steps")}
+    kept = _piece(context, "curves", attacked, make, **depends)
     return RobustnessCurves(**{name: tuple(map(_read, several)) for name, several in kept.items()})
 
 
