@@ -175,6 +175,21 @@ def test_coverage_by_simulation() -> None:
     assert failures >= runs * alpha / 4  # and no looser than whole counts make it
 
 
+def test_the_draws_that_find_the_center_are_counted_nowhere() -> None:
+    _, smoothing, threat, inputs = CASES["gaussian"]
+    seen: list[Array] = []
+
+    def encoder(batch: dict[str, Any]) -> Array:
+        seen.append(np.array(batch["x"], dtype=np.float64))
+        return seen[-1]
+
+    CenterSmoothing(encoder, classifier(), smoothing).certify(inputs, threat=threat, n=200, n0=50)
+    center, others = seen[0], np.concatenate(seen[1:])
+    assert len(center) == 50
+    assert len(others) >= 250
+    assert not np.any(np.all(center[:, None] == others, axis=2))
+
+
 @pytest.fixture(scope="module")
 def certificate() -> Certificate:
     encoder, smoothing, threat, inputs = CASES["hybrid"]
