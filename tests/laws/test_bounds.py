@@ -237,6 +237,19 @@ def test_certainty_where_hardly_anything_remains_is_rounded_down(d: int, beta: f
         assert Fraction(law.upper(0.0)) >= 1 - rest
 
 
+@pytest.mark.parametrize(("d", "alphabet", "beta"), [(3, 32_000, 0.5), (1, 3, 1e-12), (2, 3, 1 - 1e-9)])
+def test_bounds_below_the_smallest_normal_float_are_rounded_outward_too(
+    d: int, alphabet: int, beta: float
+) -> None:
+    """There a rounding is no small share of the number any more."""
+    law, b = laws.uniform_replacement(d, alphabet, beta), Fraction(beta)
+    step = (b / (alphabet - 1) / (1 - b)) ** d
+    least, most = min(step, 1 / step), max(step, 1 / step)
+    for p in (1e-300, 3e-305, 1e-310, 5e-324):  # less than any outcome's mass
+        assert Fraction(law.lower(p)) <= Fraction(p) * least
+        assert Fraction(law.upper(p)) >= Fraction(p) * most
+
+
 def test_lost_masses_of_channels_that_hardly_lose_any_are_added() -> None:
     """1 - (1 - a)(1 - b) in floats loses the digits of small a and b."""
     beta = math.nextafter(1.0, 0.0)

@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 EVALUATION_ERROR = 1.5e-13
 # Beyond these, e^u leaves float64; the bounds stay valid there because every u is valid.
 U_MIN, U_MAX = -740.0, 700.0
+# Below it the spacing of floats is no longer a share of the number, and no relative error covers a rounding.
+_NORMAL = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,7 @@ def lower_dual(atoms: Atoms, u: Array, mu: Array, p: Array, s: Array) -> Array:
     # It is added up from what remains, since 1 - q_above would lose the digits of a small rest.
     certain = float(atoms.q_up_to[-1]) * (1.0 - atoms.error)
     value = np.where(s <= 0.0, max(certain, 0.0), value)
-    return np.clip(value, 0.0, 1.0)
+    return np.where(value >= _NORMAL, np.minimum(value, 1.0), 0.0)
 
 
 def upper_dual(atoms: Atoms, u: Array, mu: Array, p: Array, s: Array) -> Array:
@@ -116,6 +118,7 @@ def upper_dual(atoms: Atoms, u: Array, mu: Array, p: Array, s: Array) -> Array:
     surplus = np.where(near_one, t.p_up_to - s, p - t.p_from)
     scale = np.where(near_one, t.p_up_to + s, p + t.p_from)
     value = t.q_from + slope * surplus + atoms.error * (t.q_from + slope * scale)
+    value = np.maximum(value, _NORMAL)
     impossible = atoms.q_above * (1.0 + atoms.error)
     value = np.where(p <= 0.0, impossible, value)
     return np.clip(value, 0.0, 1.0)
