@@ -13,7 +13,16 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
-from ironbound.certificate import Certificate, Claim, Estimate, PerBudgetEvidence, SmoothingEvidence
+from ironbound.certificate import (
+    AdaptiveNoise,
+    AnisotropicNoise,
+    Certificate,
+    Claim,
+    Estimate,
+    GaussianNoise,
+    PerBudgetEvidence,
+    SmoothingEvidence,
+)
 from ironbound.errors import InputError
 from ironbound.latent.center_evidence import CenterEvidence
 from ironbound.latent.evidence import LatentEvidence
@@ -165,6 +174,9 @@ def _tallied(certificate: Certificate, evidence: SmoothingEvidence) -> str | Non
 def _claims(certificate: Certificate, evidence: SmoothingEvidence, claims: tuple[Claim, ...]) -> str | None:
     if not evidence.estimates:
         return None if all(claim.mu is None for claim in claims) else "claims without counts"
+    for record in evidence.channels:
+        if isinstance(record, GaussianNoise) and record.attacked and record.sigma > _largest_unit(record):
+            return f"{record.channel}: a shift of {record.sigma} may be more than one unit of the noise"
     p, *others = (bound_of(e) for e in evidence.estimates)
     level = Level(p, evidence.threshold, None if evidence.threshold is not None else max(others))
     order = [name for name, _ in claims[0].budget]
@@ -178,6 +190,17 @@ def _claims(certificate: Certificate, evidence: SmoothingEvidence, claims: tuple
         if claim.mu is not None and (most is None or claim.mu > most * (1 + 1e-6) + 1e-9):
             return f"{claim.budget}: mu = {claim.mu}, provable {most}"
     return None
+
+
+def _largest_unit(record: GaussianNoise) -> float:
+    """The longest shift that is certainly at most one unit of the noise; 0 for a norm that has none."""
+    if isinstance(record, AdaptiveNoise):
+        count = record.coordinates if record.norm == "linf" else 1
+        unit = 1 / math.sqrt(count * (record.first**-2.0 + record.second**-2.0))
+        return unit * CLOSE if record.threat == record.norm else 0.0
+    if isinstance(record, AnisotropicNoise) and record.sigmas is not None:
+        return min(record.sigmas) if record.threat == "l2" else 0.0
+    return math.inf if record.threat == "l2" else 0.0
 
 
 def _longest(certificate: Certificate) -> float:

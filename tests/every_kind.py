@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ from ironbound.lipschitz.margin_evidence import MarginEvidence, RivalMargin
 from ironbound.lipschitz.ramp_evidence import RampEvidence
 from ironbound.lipschitz.records import LedgerLine, counted
 from ironbound.runs.recertify.attack import attack_of
-from ironbound.smoothing.assemble import assemble
 from ironbound.smoothing import estimate
+from ironbound.smoothing.assemble import assemble
 from ironbound.smoothing.per_budget import combine
 from ironbound.smoothing.rules import Rules
 from ironbound.smoothing.statistics import Statistics
@@ -48,6 +49,11 @@ FIELDS = {"channel": "row", "noise": "categorical", "arities": [2, 5, 3], "betas
 FIELDS |= {"threat": "fields_l0", "max_d": 2}
 WORDS = {"channel": "words", "noise": "synonyms", "beta": 0.7, "sets": [[2, 1], [4, 2]], "length": 4}
 WORDS |= {"sets_id": "ab" * 32, "threat": "synonym_l0", "max_d": 2}
+SIGMAS = [0.5, 2.0]
+UNEVEN = {"channel": "uneven", "noise": "gaussian_anisotropic", "sigma": 0.5, "largest": 2.0, "threat": "l2"}
+UNEVEN |= {"coordinates": 2, "sigmas": SIGMAS, "sigmas_id": sha256(b"0.5,2.0").hexdigest()}
+MASKED = {"channel": "masked", "noise": "gaussian_adaptive", "sigma": 1.0, "first": 5.0, "second": 3.75}
+MASKED |= {"norm": "linf", "coordinates": 9, "mask_id": "m", "threat": "linf"}
 MASK = {
     "channel": "mask",
     "noise": "mask",
@@ -82,8 +88,7 @@ def smoothed(
         estimates = estimate.from_counts(label, counts, trials, share, of_label)
     elif stop == "target":
         looking = estimate.looking(label, len(votes), share, of_label, planned or trials)
-        looking.trials = -1  # the look at `trials`, of those planned, is the only one
-        looking.update(counts, trials + 1)
+        looking.update(counts, trials)
         estimates = looking.estimates()
     else:
         running = estimate.Running(label, len(votes), share, of_label)
@@ -231,6 +236,10 @@ RECORDS: dict[str, Callable[[], Certificate]] = {
     "rivals": lambda: smoothed([FIELDS | {"max_d": 1}, IMAGE], [900, 60, 35], rivals="bonferroni"),
     "rivals, early": lambda: smoothed([IMAGE], [900, 60, 35], rivals="bonferroni", stop="precision"),
     "filter, early": lambda: smoothed([IMAGE, MASK], [800, 200], threshold=0.1, stop="target"),
+    "an early look": lambda: smoothed(
+        [IMAGE], [93, 4, 2], trials=100, rivals="bonferroni", stop="target", planned=2000
+    ),
+    "uneven and masked": lambda: smoothed([UNEVEN, MASKED, IMAGE | {"threat": None}], [20, 980]),
     "slot": lambda: smoothed([IMAGE, SLOT], [5, 995]),
     "edits": lambda: smoothed([EDITS, IMAGE], [5, 995]),
     "fields and synonyms": lambda: smoothed([FIELDS | {"max_d": 1}, WORDS], [2, 998]),

@@ -33,7 +33,8 @@ def records(draw: st.DrawFn) -> Certificate:
         )
     estimate = st.builds(
         Estimate, counts, st.sampled_from(["lower", "upper"]), counts, counts, finite, finite,
-        st.sampled_from(["clopper_pearson", "beta_mixture"]), st.none() | st.tuples(finite, finite),
+        st.sampled_from(["clopper_pearson", "beta_mixture", "clopper_pearson_looks"]),
+        st.none() | st.tuples(finite, finite), st.none() | counts,
     )  # fmt: skip
     evidence = SmoothingEvidence(
         channels=tuple(channels),  # type: ignore[arg-type]

@@ -303,7 +303,7 @@ def test_a_decided_target_stops_early_and_is_covered() -> None:
     assert evidence(cert).stop_reason == "decided"
     assert cert.samples < 1500
     assert cert.covers(x=0.5)
-    assert evidence(cert).estimates[0].rule == "beta_mixture"
+    assert evidence(cert).estimates[0].rule == "clopper_pearson_looks"
 
 
 def test_a_hopeless_target_stops_early() -> None:
@@ -316,8 +316,9 @@ def test_a_hopeless_target_stops_early() -> None:
 
 
 def test_a_close_target_takes_all_draws() -> None:
-    cert = certify(sign, 0.285, n=3000, stop="target", target={"x": 0.25})
-    assert (evidence(cert).stop_reason, cert.samples) == ("n_max", 3100)
+    missed, reached = (certify(sign, x, n=3000, stop="target", target={"x": 0.25}) for x in (0.27, 0.285))
+    assert (evidence(missed).stop_reason, missed.samples, missed.covers(x=0.25)) == ("n_max", 3100, False)
+    assert (evidence(reached).stop_reason, reached.samples, reached.covers(x=0.25)) == ("decided", 3100, True)
 
 
 def test_several_targets_are_all_decided() -> None:

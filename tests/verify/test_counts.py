@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
@@ -155,3 +156,65 @@ def test_a_tail_of_falling_terms_encloses_the_incomplete_beta_function(n: int, b
                 summed += 1
     assert summed >= 2
     assert _falling(n // 2, n, arb(0.9)) is None  # the terms rise first
+
+
+def stands(estimate: Estimate) -> bool:
+    """Whether nothing at all is wrong with it."""
+    try:
+        check_estimate(estimate, "estimate")
+    except InvalidCertificate:
+        return False
+    return True
+
+
+def look(k: int, n: int, planned: int, share: float, side: str = "lower") -> Estimate:
+    """An estimate at alpha = 0.01 whose bound spends the given share of it."""
+    bound = clopper_pearson(k, n, share, side)
+    rule = "clopper_pearson_looks"
+    return Estimate(0, side, k, n, 0.01, bound, rule, None, planned)  # type: ignore[arg-type]
+
+
+# 2,000 draws have the looks 64, 80, 100, 125, 156, 195, 243, 303, 378, 472, 590, 737, 921, 1151, 1438, 1797.
+EARLY = 0.01 / 2 / 16
+
+
+@pytest.mark.parametrize("side", ["lower", "upper"])
+def test_looks_spend_their_share_of_alpha_and_no_more(side: str) -> None:
+    for n, share in ((64, EARLY), (1797, EARLY), (2000, 0.005)):
+        k = n - 3 if side == "lower" else 3
+        right = look(k, n, 2000, share, side)
+        assert right.bound == look(k, n, 2000, confidence.level_at(n, 2000, 0.01), side).bound
+        assert stands(right)
+        for other in (share * 1.001, share * 0.999, 0.01, 0.01 / 17):
+            assert not stands(look(k, n, 2000, other, side))
+    assert stands(look(60, 64, 64, 0.01))  # one look alone has all of alpha
+
+
+def test_only_planned_looks_count() -> None:
+    right = look(90, 100, 2000, EARLY)
+    assert stands(right)
+    for change in (
+        {"planned": None},
+        {"planned": 99},
+        {"planned": 10**13},
+        {"planned": 100},  # then it would be the last one, with half of alpha
+        {"planned": 10_000},  # more looks, smaller shares
+        {"trials": 101},
+        {"trials": 125},
+        {"prior": (1.0, 1.0)},
+        {"rule": "clopper_pearson"},
+        {"rule": "beta_mixture", "prior": (0.5, 0.5)},
+    ):
+        wrong = {name: getattr(right, name) for name in right.__dataclass_fields__} | change
+        assert not stands(Estimate(**wrong)), change  # type: ignore[arg-type]
+    assert not stands(look(1900, 1900, 2000, EARLY))  # within a tenth of the last look there is none
+
+
+def test_shares_of_all_looks_fit_into_alpha() -> None:
+    for most in (1, 64, 70, 71, 100, 999, 10_000, 123_457):
+        for alpha in (0.01, 0.001 / 3, 1e-300, 0.7):
+            looks = confidence.planned_looks(most)
+            spent = sum(Fraction(confidence.level_at(n, most, alpha)) for n in looks)
+            assert Fraction(alpha) * (1 - Fraction(1, 10**12)) <= spent <= Fraction(alpha)
+            assert looks[-1] == most
+            assert list(looks) == sorted(set(looks))

@@ -126,7 +126,9 @@ def test_early_stops_verify(stop: str) -> None:
     extra: dict[str, Any] = {"target": {"image": 0.4}} if stop == "target" else {"precision": 0.2}
     made = emitted("image", stop=stop, **extra)
     assert isinstance(made.evidence, SmoothingEvidence)
-    assert made.evidence.estimates[0].rule == "beta_mixture"
+    assert made.evidence.estimates[0].rule == (
+        "beta_mixture" if stop == "precision" else "clopper_pearson_looks"
+    )
     made.verify()
 
 

@@ -27,6 +27,8 @@ from ironbound.confidence import (
     beta_mixture_upper,
     clopper_pearson_lower,
     clopper_pearson_upper,
+    level_at,
+    planned_looks,
 )
 from ironbound.errors import InvalidCertificate, IronboundError
 from ironbound.latent.center_evidence import CenterEvidence
@@ -147,7 +149,15 @@ def sealed(data: Any, push: float, *, repair: bool) -> Certificate | None:
                 row["mu"] *= push
         found = _certificate(fields, derived=False)
         text = (repaired(found) if repair else found).seal().to_json()
-    except (IronboundError, ArithmeticError, TypeError, LookupError, AttributeError, ValueError):
+    except (
+        IronboundError,
+        ArithmeticError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ValueError,
+        RuntimeWarning,
+    ):
         return None
     return accepted(text)
 

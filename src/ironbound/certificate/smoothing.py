@@ -14,7 +14,7 @@ from ironbound.certificate.sentence import smoothing_sentence
 if TYPE_CHECKING:
     from ironbound.certificate.record import Certificate
 
-Rule = Literal["clopper_pearson", "beta_mixture"]
+Rule = Literal["clopper_pearson", "beta_mixture", "clopper_pearson_looks"]
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,14 @@ class Estimate:
         side: "lower" for the prediction, "upper" for a rival.
         successes, trials: how many of the estimation draws showed the label; for a rival also those that
             named no class at all, which might have been it.
-        alpha: error probability spent on this bound.
+        alpha: error probability spent on this bound (with planned looks: on the bounds of all of them).
         bound: the bound, rounded away from the claim to the nearest float64.
-        rule: "clopper_pearson" (fixed number of draws) or "beta_mixture" (valid at any stopping time).
+        rule: "clopper_pearson" (fixed number of draws), "beta_mixture" (valid at any stopping time), or
+            "clopper_pearson_looks" (the look at `trials` draws, one of those planned; see
+            `ironbound.confidence.looks`).
         prior: parameters (a, b) of the mixture's Beta prior; None for Clopper-Pearson.
+        planned: draws at the last of the planned looks; None for the other rules, and then absent from the
+            JSON text.
     """
 
     label: int
@@ -40,6 +44,23 @@ class Estimate:
     bound: float
     rule: Rule = "clopper_pearson"
     prior: tuple[float, float] | None = None
+    planned: int | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """The form in JSON; records without planned looks are what they were before there were any."""
+        plain = encode_fields(self)
+        if self.planned is None:
+            del plain["planned"]
+        return plain
+
+    @classmethod
+    def from_plain(cls, data: Any, where: str) -> Estimate:
+        """Inverse of `to_plain`.
+
+        Raises:
+            InvalidCertificate: unknown or missing names, wrong types.
+        """
+        return cls(**decode_fields(cls, {"planned": None, **object_of(data, where)}, where))
 
 
 @register

@@ -3,7 +3,7 @@
 rules       which class wins, and what its probability has to exceed
 randomness  which generator draws what; draws: noised copies by number; shared: noise that serves many inputs
 voting      the base's answers; predict: a label without a certificate
-estimate    counts to bounds; stopping: when to stop counting
+estimate    counts to bounds; looking: at planned looks; stopping: when to stop
 goal        bounds to claims, through the laws; assemble: everything into a verified certificate
 job         the certification of one input; scheduler: many of them through shared batches
 batches     one batch after another, drawn ahead and asked about; repeatable: whether the base repeats itself

@@ -7,18 +7,15 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from ironbound import confidence
 from ironbound.certificate import Estimate
 from ironbound.errors import InputError
 from ironbound.smoothing.goal import Level
+from ironbound.smoothing.looking import Looking
 from ironbound.smoothing.statistics import Stop
 
 Counts = NDArray[np.int64]
-
-# One in a thousand, and the same for a standard normal.
-_IMPROBABLE, _IMPROBABLE_Z = 1e-3, 3.09
 
 
 def bounded_classes(label: int, num_classes: int, threshold: float | None) -> tuple[int, ...]:
@@ -63,6 +60,12 @@ def from_counts(
     return tuple(found)
 
 
+def looking(label: int, num_classes: int, alpha: float, threshold: float | None, most: int) -> Looking:
+    """The same bounds at planned looks, at most `most` draws; arguments as in `from_counts`."""
+    bounded = bounded_classes(label, num_classes, threshold)
+    return Looking(bounded, share_of(alpha, len(bounded)), most, threshold)
+
+
 class Running:
     """The same bounds at every time of a growing sample: one beta-mixture sequence per bounded class.
 
@@ -92,29 +95,6 @@ class Running:
         """The best that more draws could still prove, unless the sequences fail."""
         lower, upper = np.asarray(self._sequence.lower), np.asarray(self._sequence.upper)
         return _level(float(upper[0]), lower[1:].tolist(), self._threshold)
-
-    def foreseen(self, n: int) -> Level:
-        """What n draws in all might prove if those to come are favourable, but not improbably so.
-
-        The rate of votes against the prediction and their number among the draws to come are each taken at a
-        quantile of 1 in 1,000 (the rate's from Jeffreys' posterior). The end is judged by Clopper-Pearson at
-        alpha / 2.5, which proves about as much as a sequence where votes are unanimous, and more elsewhere.
-        An estimate: only the decision to give up may rest on it.
-        """
-        successes, trials = np.asarray(self._sequence.successes), np.asarray(self._sequence.trials)
-        against = successes.astype(np.float64)
-        against[0] = trials[0] - successes[0]
-        rate = special.betaincinv(against + 0.5, trials - against + 0.5, _IMPROBABLE)
-        more = (n - trials) * rate
-        more -= _IMPROBABLE_Z * np.sqrt(more * (1.0 - rate))
-        final = np.floor(against + np.maximum(more, 0.0))
-        # Of k votes against, the upper end; k = n proves nothing.
-        end = special.betaincinv(final + 1.0, np.maximum(n - final, 1e-9), 1.0 - self._sequence.alpha / 2.5)
-        now = self.pessimistic()
-        p = max(now.p, 1.0 - float(end[0]))
-        if now.rival is None:
-            return Level(p, self._threshold)
-        return Level(p, None, min(now.rival, float(np.max(end[1:]))))
 
     def estimates(self) -> tuple[Estimate, ...]:
         """The bounds, with the counts of the look at which each was reached."""
@@ -167,9 +147,13 @@ def unanimous(n: int, alpha: float, stop: Stop, num_classes: int, threshold: flo
     votes[0] = n
     if stop == "fixed":
         return level(from_counts(0, votes, n, alpha, threshold), threshold)
-    running = Running(0, num_classes, alpha, threshold)
-    running.update(votes, n)
-    return level(running.estimates(), threshold)
+    if stop == "precision":
+        running = Running(0, num_classes, alpha, threshold)
+        running.update(votes, n)
+        return level(running.estimates(), threshold)
+    bounded = bounded_classes(0, num_classes, threshold)
+    final = confidence.level_at(n, n, share_of(alpha, len(bounded))) * len(bounded)
+    return level(from_counts(0, votes, n, final, threshold), threshold)
 
 
 def _attainable(n: int, alpha: float, stop: Stop, num_classes: int, threshold: float | None) -> bool:

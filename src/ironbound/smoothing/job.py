@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ironbound import confidence
 from ironbound.channels import Smoothing
 from ironbound.smoothing import estimate
 from ironbound.smoothing.assemble import assemble
 from ironbound.smoothing.draws import Draws
 from ironbound.smoothing.goal import Attack, Target
+from ironbound.smoothing.looking import Looking
 from ironbound.smoothing.rules import Rules
 from ironbound.smoothing.scheduler import Job, Need
 from ironbound.smoothing.shared import SharedNoise
 from ironbound.smoothing.statistics import Statistics, looks
-from ironbound.smoothing.stopping import Decided, Precise, Rule
+from ironbound.smoothing.stopping import Decided, Precise
 from ironbound.smoothing.voting import Reading
 from ironbound.threats import Threat
 
@@ -86,18 +88,19 @@ def job(
             counts = yield need("estimation", 0, drawn)
             estimates = estimate.from_counts(label, counts, drawn, share, threshold)
         else:
-            rule = _rule(attack, targets, statistics, rules, threshold)
-            running = estimate.Running(label, rules.num_classes, share, threshold)
+            watch = _watch(attack, targets, statistics, rules, label)
             drawn = 0
-            for look in looks(statistics.n):
+            for look in watch.looks:
                 counts = yield need("estimation", drawn, look)
-                running.update(counts, look - drawn)
+                watch.bounds.update(counts, look - drawn)
                 drawn = look
-                decided = rule(running)
+                decided = watch.decided()
+                if decided == "hopeless" and look == statistics.n:
+                    break  # all draws were made: no one gave up
                 if decided is not None:
                     reason = decided
                     break
-            estimates = running.estimates()
+            estimates = watch.bounds.estimates()
         return assemble(
             rules=rules,
             channels=smoothing.records(reading.values, threat),
@@ -113,15 +116,24 @@ def job(
     return work()
 
 
-def _rule(
-    attack: Attack,
-    targets: tuple[Target, ...],
-    statistics: Statistics,
-    rules: Rules,
-    threshold: float | None,
-) -> Rule:
+@dataclass(frozen=True)
+class _Watch:
+    """Bounds that grow with the sample, when they are looked at, and the rule that may end it."""
+
+    bounds: Looking | estimate.Running
+    looks: Sequence[int]
+    decided: Callable[[], str | None]
+
+
+def _watch(
+    attack: Attack, targets: tuple[Target, ...], statistics: Statistics, rules: Rules, label: int
+) -> _Watch:
+    share, threshold, n = rules.share(statistics.alpha), rules.threshold_of(label), statistics.n
     if statistics.stop == "precision":
-        return Precise(attack, statistics.tolerance)
-    share = rules.share(statistics.alpha)
-    best = estimate.unanimous(statistics.n, share, statistics.stop, rules.num_classes, threshold)
-    return Decided(targets, best, statistics.n)
+        running = estimate.Running(label, rules.num_classes, share, threshold)
+        precise = Precise(attack, statistics.tolerance)
+        return _Watch(running, looks(n), lambda: precise(running))
+    looking = estimate.looking(label, rules.num_classes, share, threshold, n)
+    best = estimate.unanimous(n, share, statistics.stop, rules.num_classes, threshold)
+    rule = Decided(targets, best, n)
+    return _Watch(looking, confidence.planned_looks(n), lambda: rule(looking))

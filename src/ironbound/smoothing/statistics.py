@@ -25,8 +25,9 @@ class Statistics:
         n: estimation draws; with an early stop, the most there may be.
         n0: selection draws, which pick the class and are used for nothing else.
         stop: "fixed" takes n draws and uses Clopper-Pearson; "target" stops once the attacks named in
-            `target` are known to be certified or known to be out of reach; "precision" once the frontier can
-            grow by less than the share `precision`. Both use a bound that is valid at every stopping time.
+            `target` are known to be certified or unlikely to be, with bounds at planned looks (see
+            `ironbound.confidence.looks`); "precision" once the frontier can grow by less than the share
+            `precision`, with a bound that is valid at every time.
         seed: of the run.
         target: one attack, such as {"image": 0.5, "tokens": 1}, or several; channels left out are unchanged.
         precision: in (0, 1); 0.05 if not given.

@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 from ironbound.certificate import Claim
 from ironbound.smoothing.estimate import Running
 from ironbound.smoothing.goal import Attack, Level, Target
-
-
-class Rule(Protocol):
-    """Looks at the running bounds; a reason to stop, or None to go on."""
-
-    def __call__(self, running: Running) -> str | None: ...
+from ironbound.smoothing.looking import Looking
 
 
 @dataclass(frozen=True)
 class Decided:
-    """Stop once each target is known to be certified, or known to be out of reach.
+    """Stop once each target is known to be certified, or has become unlikely to be.
 
-    Out of reach means: beyond the upper confidence bound, or beyond what a unanimous vote of all n draws
-    could prove, or beyond what n draws will prove unless the rest of them are improbably favourable. Nothing
-    a certificate claims rests on it.
+    Unlikely means: beyond what a unanimous vote of all n draws could prove, or beyond what n draws will prove
+    unless those to come are more favourable than in one future of a hundred (`Looking.foreseen`). Nothing a
+    certificate claims rests on it: giving up costs no error probability, only the target.
     """
 
     targets: tuple[Target, ...]
     unanimous: Level
     n: int
 
-    def __call__(self, running: Running) -> str | None:
-        proved, possible = running.pessimistic(), running.optimistic()
+    def __call__(self, running: Looking) -> str | None:
+        proved = running.pessimistic()
         certified = 0
         open_targets: list[Target] = []
         for target in self.targets:
             if _reached(target, proved):
                 certified += 1
-            elif _reached(target, possible) and _reached(target, self.unanimous):
+            elif _reached(target, self.unanimous):
                 open_targets.append(target)
         if open_targets:
             likely = running.foreseen(self.n)

@@ -8,12 +8,18 @@ next float is not rejected any more. So no count can be changed without its boun
   M_n(p0) = int_{p0}^1 (p/p0)^k ((1-p)/(1-p0))^(n-k) dPi(p), Pi = Beta(a, b) restricted to [p0, 1]. M_n falls
   wherever it exceeds 1, so rejecting b rejects all of [0, b]. Valid at any stopping time.
 
+* Clopper-Pearson at planned looks (union bound over the looks): before the first draw a largest number N of
+  draws is fixed, and with it the looks 64, 80, .. (a quarter more each time, in whole numbers), N, without
+  those above 10/11 N. The bound at N has half of alpha, those at the other looks share the other half
+  equally. All of them together fail with probability at most alpha, so any of them may be stated.
+
 An upper bound on p is one minus a lower bound on 1 - p, with n - k successes, a and b exchanged.
 """
 
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from functools import lru_cache
 
 from flint import arb, ctx
@@ -42,14 +48,34 @@ def check_estimate(estimate: Estimate, figure: str) -> None:
         raise refuse(f"{figure}.alpha", e.alpha, "a probability strictly between 0 and 1")
     if not 0.0 <= e.bound <= 1.0:
         raise refuse(f"{figure}.bound", e.bound, "a probability")
-    if e.rule == "clopper_pearson" and e.prior is not None:
+    if e.rule != "beta_mixture" and e.prior is not None:
         raise refuse(f"{figure}.prior", e.prior, "null for Clopper-Pearson")
     if e.rule == "beta_mixture" and (e.prior is None or not all(0.0 < x <= 1e6 for x in e.prior)):
         raise refuse(f"{figure}.prior", e.prior, "two shapes in (0, 1e6]")
-    expected = _verdict(e.side, e.successes, e.trials, e.alpha, e.bound, e.prior)
+    if e.rule != "clopper_pearson_looks" and e.planned is not None:
+        raise refuse(f"{figure}.planned", e.planned, "null but for planned looks")
+    level = _look_level(e, figure) if e.rule == "clopper_pearson_looks" else e.alpha
+    expected = _verdict(e.side, e.successes, e.trials, level, e.bound, e.prior)
     if expected is not None:
-        counts = f"{e.successes} of {e.trials} at alpha {e.alpha!r} under {e.rule}"
+        counts = f"{e.successes} of {e.trials} at alpha {level!r} under {e.rule}"
         raise refuse(f"{figure}.bound", e.bound, f"{expected} {counts}")
+
+
+def _look_level(e: Estimate, figure: str) -> float:
+    """What of alpha the bound at this look may spend: the largest float64 not above its share."""
+    if e.planned is None or not e.trials <= e.planned <= MOST_DRAWS:
+        raise refuse(f"{figure}.planned", e.planned, f"between the {e.trials} trials and {MOST_DRAWS} draws")
+    looks, at = [e.planned], 64
+    while at * 11 <= e.planned * 10:
+        looks.append(at)
+        at = at * 5 // 4
+    if e.trials not in looks:
+        raise refuse(f"{figure}.trials", e.trials, f"one of the looks that {e.planned} draws have")
+    if len(looks) == 1:
+        return e.alpha
+    share = Fraction(e.alpha) / 2 if e.trials == e.planned else Fraction(e.alpha) / (2 * len(looks) - 2)
+    level = float(share)
+    return level if Fraction(level) <= share else math.nextafter(level, 0.0)
 
 
 @lru_cache(maxsize=65_536)

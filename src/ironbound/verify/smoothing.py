@@ -165,7 +165,8 @@ def _draws(certificate: Certificate, evidence: SmoothingEvidence) -> None:
         )
     for i, estimate in enumerate(estimates):
         if evidence.stop != "fixed" and estimate.rule == "clopper_pearson":
-            expected = f"one valid whenever draws stop, as they do by {evidence.stop!r}"
+            valid = f"draws that stop by {evidence.stop!r} need a bound valid at any time"
+            expected = f"'beta_mixture' or 'clopper_pearson_looks': {valid}"
             raise refuse(f"evidence.estimates[{i}].rule", estimate.rule, expected)
         if estimate.planned != estimates[0].planned:
             expected = f"{estimates[0].planned}, as all bounds look at the same draws"

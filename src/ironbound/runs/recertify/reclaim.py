@@ -1,9 +1,10 @@
 """One certificate from the counts of another.
 
 What may be reused, and why. The stored counts are those of a fixed sample, or those at a time at which an
-early-stopping rule looked. A Clopper-Pearson bound from the first, and a beta-mixture bound from the second
-(valid at every time at once, hence also at one that the counts chose), hold at any alpha in (0, 1) that was
-fixed before the counts were seen. Which alpha may therefore not be chosen by looking at what comes out.
+early-stopping rule looked. A Clopper-Pearson bound from the first, and from the second a beta-mixture bound
+or one of planned looks (valid at all of them at once, hence also at one that the counts chose), hold at any
+alpha in (0, 1) that was fixed before the counts were seen. Which alpha may therefore not be chosen by
+looking at what comes out.
 
 Everything else follows from the one bound on each class: given that it holds, claims for every threshold,
 every budget and every radius hold together. So thresholds and budgets may be chosen by looking. A threshold
@@ -82,11 +83,12 @@ def _one(certificate: Certificate, evidence: SmoothingEvidence, change: Change) 
 def _bounded(estimate: Estimate, share: float) -> Estimate:
     """The same counts at another error probability."""
     k, n = estimate.successes, estimate.trials
-    if estimate.rule == "clopper_pearson":
+    if estimate.rule != "beta_mixture":
         rule = (
             confidence.clopper_pearson_lower if estimate.side == "lower" else confidence.clopper_pearson_upper
         )
-        return dataclasses.replace(estimate, alpha=share, bound=rule(k, n, share))
+        level = share if estimate.planned is None else confidence.level_at(n, estimate.planned, share)
+        return dataclasses.replace(estimate, alpha=share, bound=rule(k, n, level))
     assert estimate.prior is not None  # verified
     mixture = confidence.beta_mixture_lower if estimate.side == "lower" else confidence.beta_mixture_upper
     return dataclasses.replace(estimate, alpha=share, bound=mixture(k, n, share, estimate.prior))
