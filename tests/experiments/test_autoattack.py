@@ -29,6 +29,8 @@ TINY: dict[str, Any] = {
     "eps": [8],
     "steps": 1,
     "eot": 2,
+    "checked": ["bare"],
+    "curved": ["bare"],
     "checked_images": 2,
     "checked_eps": 8,
     "surrogate": "bare",
@@ -52,7 +54,12 @@ def test_a_row_is_added_by_a_folder_and_only_what_is_new_is_measured(tmp_path: P
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "pieces").iterdir()}
     recipe = Recipe(name="elsewhere").changed(**LITTLE)
     train(recipe, pictures(recipe), tmp_path / "elsewhere")
-    more = {**TINY, "networks": [*TINY["networks"], {"name": "noisy", "folder": str(tmp_path / "elsewhere")}]}
+    both: dict[str, Any] = {"checked": ["bare", "noisy"], "curved": ["noisy"]}
+    more = {
+        **TINY,
+        **both,
+        "networks": [*TINY["networks"], {"name": "noisy", "folder": str(tmp_path / "elsewhere")}],
+    }
     second = autoattack.figure(Context("tiny", more, {}, tmp_path))
     assert len(before) == 3
     assert {path: path.stat().st_mtime_ns for path in before} == before

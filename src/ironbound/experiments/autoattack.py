@@ -28,6 +28,7 @@ from ironbound.training.recipe import Recipe, preset
 from ironbound.training.tasks import spread
 from ironbound.training.trained import load_network
 
+SHARD = 8
 _KEYS = {"name", "preset", "recipe", "folder", "surrogate"}
 
 
@@ -63,23 +64,20 @@ def figure(context: Context) -> Result:
     """Robust accuracy of each network under AutoAttack, whether its gradients can be trusted, and curves.
 
     Settings: data; networks (tables with a name and a preset, a recipe, or a folder); images, eps (in 1/255),
-    steps, eot; checked_images, checked_eps, surrogate (name of the network whose adversarial images are tried
-    on the others); curve_images, curve_eps, curve_steps; notes.
+    steps, eot; checked (names of networks), checked_images, checked_eps, surrogate (name of the network whose
+    adversarial images are tried on the others); curved (names), curve_images, curve_eps, curve_steps; notes.
     """
     settings = context.settings
     names = [str(one["name"]) for one in settings["networks"]]
     rows: list[tuple[Cell, ...]] = []
-    checks: list[tuple[Cell, ...]] = []
-    curves: dict[str, RobustnessCurves] = {}
     with single_thread():
         for i, name in enumerate(names):
             attacked = _network(context, name)
             cells = [_strongest(context, attacked, eps) for eps in settings["eps"]]
-            shares = [100 * cell["robust"] for cell in cells]
-            rows.append((name, attacked.trained, 100 * cells[0]["clean"], *shares))
-            checks.append((name, *_checks(context, attacked)))
-            curves[name] = _curves(context, attacked)
+            rows.append((name, attacked.trained, cells[0][0], *(robust for _, robust in cells)))
             context.progress("attacking", (i + 1) / len(names))
+        checks = [(name, *_checks(context, _network(context, name))) for name in settings["checked"]]
+        curves = {name: _curves(context, _network(context, name)) for name in settings["curved"]}
     picture = "autoattack.png"
     content = robustness_figure(curves, "png", "pixels in [0, 1]")
     (context.folder / picture).write_bytes(content)
@@ -127,18 +125,24 @@ def _piece(context: Context, kind: str, attacked: Attacked, make: Callable[[], A
     return narrow.piece(f"{kind}-{attacked.name.replace(' ', '-')}", make)
 
 
-def _strongest(context: Context, attacked: Attacked, eps: int) -> dict[str, Any]:
-    """Accuracy that both attacks of the ensemble leave together."""
+def _strongest(context: Context, attacked: Attacked, eps: int) -> tuple[float, float]:
+    """Accuracy in percent without attack, and what both attacks of the ensemble leave together."""
+    images, labels = _images(context, attacked, context.settings["images"])
+    clean = robust = 0
+    for start in range(0, len(labels), SHARD):
+        part = slice(start, start + SHARD)
 
-    def make() -> dict[str, Any]:
-        found = robust_accuracy(
-            attacked.model, *_images(context, attacked, context.settings["images"]), eps=eps / 255,
-            attack="autoattack", steps=context.settings["steps"], **_settings(context, attacked),
-        )  # fmt: skip
-        return found.record()
+        def make(part: slice = part) -> list[int]:
+            found = robust_accuracy(
+                attacked.model, images[part], labels[part], eps=eps / 255, attack="autoattack",
+                steps=context.settings["steps"], **_settings(context, attacked),
+            )  # fmt: skip
+            return [round(found.clean * len(found.right)), sum(found.right)]
 
-    depends = {name: context.settings[name] for name in ("images", "steps")}
-    return _piece(context, f"autoattack-{eps}", attacked, make, **depends)
+        depends = {"images": len(labels), "steps": context.settings["steps"]}
+        counts = _piece(context, f"autoattack-{eps}-{start:04d}", attacked, make, **depends)
+        clean, robust = clean + counts[0], robust + counts[1]
+    return 100 * clean / len(labels), 100 * robust / len(labels)
 
 
 def _checks(context: Context, attacked: Attacked) -> tuple[Cell, ...]:
