@@ -28,7 +28,6 @@ def context(folder: Path, **settings: Any) -> Context:
 def test_tables_count_right_and_certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"image": IMAGE, "tokens": TEXT, "both": BOTH}
     monkeypatch.setattr(hrs_pairs, "_rows", lambda context, problem, kind: [known[kind], WRONG])
-    monkeypatch.setattr(hrs_pairs, "_clean", lambda context, problem: 99.0)
     by_radius, by_budget, means = hrs_pairs.channels(context(tmp_path, radii=[0.0, 0.5, 0.9])).tables
     # A wrong answer counts for nothing, however far it is certified.
     assert by_radius.rows[0][1:] == (50.0, 50.0, 50.0)
@@ -37,6 +36,7 @@ def test_tables_count_right_and_certified(tmp_path: Path, monkeypatch: pytest.Mo
     assert by_radius.rows[3][1:] == (0.0, 0.0, 0.0)
     assert [row[1:] for row in by_budget.rows] == [(50.0, 50.0, 50.0, 0.0), (50.0, 50.0, 0.0, 0.0)]
     assert [row[1] for row in means.rows] == [0.5, 0.4, 0.2, 1.0, 0.5]
+    assert "of all 540 inputs" in by_radius.note
     assert (tmp_path / "mnist-claims.png").stat().st_size > 10_000
 
 

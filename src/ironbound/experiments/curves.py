@@ -34,6 +34,7 @@ def plot(
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(8.0, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -44,6 +45,9 @@ def plot(
         axes.plot(at, height, color=colour, linestyle=style, linewidth=2, marker=marker, label=name)
     if log:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     for place, (name, (at, height)) in enumerate((markers or {}).items()):
         colour = COLOURS[place % len(COLOURS)]
         axes.plot(at, height, "o", color=colour, markerfacecolor="none", label=name, clip_on=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -36,7 +37,7 @@ def channels(context: Context) -> Result:
         for kind in ("image", text, "both")
     }
     radii, most = list(settings["radii"]), int(problem.threat[text].max_d)  # type: ignore[union-attr]
-    base = context.piece("clean", partial(_clean, context, problem))
+    base = context.piece("accuracy", partial(_accuracies, problem))
     share = np.bincount([int(row["label"]) for row in rows["both"]], minlength=2).max() / len(rows["both"])
     picture = [
         ("image only, d = 0", *accuracy(rows["image"], 0, radii)),
@@ -47,8 +48,9 @@ def channels(context: Context) -> Result:
         f"Certified accuracy in %, {count} inputs, {sizes}",
         ("radius", *(f"{r:g}" for r in radii)),
         tuple(picture),
-        f"Without noise the model is right on {base:.1f} %; {100 * share:.1f} % are of the larger class. "
-        "Radii are 2-norms of pixels in [0, 1].",
+        f"{100 * share:.1f} % of these inputs are of the larger class. Without noise the model is right on "
+        f"{base['all']:.1f} % of all {base['inputs']:,} inputs of the task (mean over the classes "
+        f"{base['balanced']:.1f} %). Radii are 2-norms of pixels in [0, 1].",
     )
     by_budget = Table(
         "Certified accuracy in % by number of replaced words, the picture as it is",
@@ -87,8 +89,19 @@ def _rows(context: Context, problem: Problem, kind: str) -> list[Row]:
     return alone(problem, kind, settings["rows"], progress=context.progress, **known)
 
 
-def _clean(context: Context, problem: Problem) -> float:
-    return clean(problem, context.settings["rows"])
+def _accuracies(problem: Problem) -> dict[str, float]:
+    """Accuracy without noise on the whole task, and its mean over the classes, in percent."""
+    groups = [
+        [example for example in problem.examples if example.label == label]
+        for label in range(problem.num_classes)
+    ]
+    each = [clean(replace(problem, examples=group), len(group)) for group in groups]
+    right = sum(part * len(group) for part, group in zip(each, groups, strict=True))
+    return {
+        "all": right / len(problem.examples),
+        "balanced": sum(each) / len(each),
+        "inputs": len(problem.examples),
+    }
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], d: int) -> float:
