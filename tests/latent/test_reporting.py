@@ -13,6 +13,7 @@ import pytest
 from ironbound.errors import InputError
 from ironbound.latent import GaussianClassifier, report, transfer
 from ironbound.latent.reporting.findings import Findings, find
+from ironbound.latent.reporting.page import page
 
 
 def data(apart: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -38,11 +39,11 @@ def test_the_page_of_a_good_latent(tmp_path: Path) -> None:
     z, y = data(9.0, seed=1)
     found = report(clf, z, y, tmp_path, title="<b>Latent</b>")
     assert "this latent suits" in str(found)
-    page = found.html.read_text(encoding="utf-8")
-    assert "&lt;b&gt;Latent" in page
-    assert "<b>" not in page
-    assert not re.search(r"https?://", page)
-    assert page.count("data:image/png;base64,") == 4
+    text = found.html.read_text(encoding="utf-8")
+    assert "&lt;b&gt;Latent" in text
+    assert "<b>" not in text
+    assert not re.search(r"https?://", text)
+    assert text.count("data:image/png;base64,") == 4
     assert all(path.stat().st_size > 5_000 for path in found.pictures)
 
 
@@ -72,6 +73,27 @@ def test_the_sentences_say_the_numbers() -> None:
     assert f"at most {math.ceil(1e3 * f.reach.lines[1].any_classifier) / 10:.1f} % at radius 1" in words
     against = sum(min(one.skewness_p, one.kurtosis_p) < 0.01 for _, one in f.normality if one is not None)
     assert f"for {against} of 3 classes" in words
+
+
+def test_the_tables_say_the_numbers() -> None:
+    clf = GaussianClassifier().fit(*data(4.0))
+    f = findings(clf, *data(4.0, seed=1), radii=[0.0, 0.5, 1.0])
+    text = page("Latent", f, {})
+    assert f.reach is not None
+    for one, promised, line in zip(f.measured, f.mixture, f.reach.lines, strict=True):
+        row = re.search(rf"<td>{one.radius:g}</td>(.*?)</tr>", text)
+        assert row is not None
+        measured, interval, model, best = re.findall(r"<td>(.*?) %</td>", row[1])
+        assert measured == f"{100 * one.measured:.2f}"
+        assert interval == f"{100 * one.lower:.2f} % to {100 * one.upper:.2f}"
+        assert model == f"{100 * promised:.2f}"
+        assert 0.0 <= float(best) / 100 - line.any_classifier <= 2e-4  # rounded up
+    for name, one in f.normality:
+        assert one is not None
+        shown = [f"{p:.3f}" if p >= 0.001 else "below 0.001" for p in (one.skewness_p, one.kurtosis_p)]
+        assert f"<td>{name}</td><td>{one.samples}</td><td>{shown[0]}</td><td>{shown[1]}</td>" in text
+    assert f"{f.distance.lower:.4f}" in text
+    assert f"{f.distance.kl_lower:.4f} nats" in text
 
 
 def test_numbers_are_those_of_the_parts() -> None:

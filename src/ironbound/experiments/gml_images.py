@@ -154,17 +154,18 @@ def _latent(context: Context, kind: str) -> Record:
     (x, y), (u, v) = _data(context)
     radii, start = list(context.settings["radii"]), time.perf_counter()
     keep = len(x) * 4 // 5
+    held = slice(keep, keep + 2000)
     best: tuple[float, EncodedClassifier, str] | None = None
     for encoder in _encoders(context, kind, x[:keep]):
+        z = encoder.encode(x[: held.stop])[0]  # once: the heads are tried on latents
         heads = HEADS if kind != "mean" else HEADS[:1]
         priors = np.full(10, 0.1) if kind == "mean" else None
         for head in heads:
-            model = EncodedClassifier(encoder, GaussianClassifier(**head, priors=priors))
-            model.fit(x[:keep], y[:keep])
-            held = slice(keep, keep + 2000)
-            right = model.predict(x[held]) == y[held]
-            score = float(np.mean(right & (model.radius(x[held]) > radii[1])))
+            tried = GaussianClassifier(**head, priors=priors).fit(z[:keep], y[:keep])
+            right = tried.predict(z[held]) == y[held]
+            score = float(np.mean(right & (tried.radius(z[held]) > radii[1] * encoder.lipschitz)))
             if best is None or score > best[0]:
+                model = EncodedClassifier(encoder, GaussianClassifier(**head, priors=priors))
                 best = score, model, f"{encoder.name}, {head['covariance']}, shrinkage {head['shrinkage']}"
             context.progress(f"{kind}: choosing the head", 0.5)
     assert best is not None
