@@ -126,3 +126,10 @@ def test_equal_inputs_err_together_but_each_within_alpha() -> None:
     assert (wrong[:, 0] == wrong[:, 1]).all()  # equal inputs meet equal noise
     assert wrong[:, 0].sum() > 0
     assert stats.binomtest(int(wrong[:, 0].sum()), runs, alpha, alternative="greater").pvalue > 1e-3
+
+
+def test_two_channels_of_one_kind_have_noise_of_their_own() -> None:
+    noise = ib.Smoothing(a=ib.Gaussian(1.0), b=ib.Gaussian(1.0))
+    one = {"a": np.zeros(5), "b": np.zeros(5)}
+    taken = Draws(noise, one, 0, "a", "estimation", SharedNoise()).take(0, 500)
+    assert abs(np.corrcoef(taken["a"].ravel(), taken["b"].ravel())[0, 1]) < 0.1
