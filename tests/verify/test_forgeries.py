@@ -135,7 +135,7 @@ def repaired(found: Certificate) -> Certificate:
 
 
 def sealed(data: Any, push: float, *, repair: bool) -> Certificate | None:
-    """The record with its shifts pushed, and radii, margins and fingerprint as a forger computes them.
+    """The record with its last shift pushed, and radii, margins and fingerprint as a forger computes them.
 
     None where it is refused, or where the forger's own tools give up on the figures.
     """
@@ -145,8 +145,9 @@ def sealed(data: Any, push: float, *, repair: bool) -> Certificate | None:
             row.pop("radius", None)
             row.pop("radii", None)
             row["margin"] = None
-            if row["mu"] is not None:
-                row["mu"] *= push
+        certified = [row for row in fields["claims"] if row["mu"] is not None]
+        if certified:  # one of them: the largest budgets often leave most room to lie
+            certified[-1]["mu"] *= push
         found = _certificate(fields, derived=False)
         text = (repaired(found) if repair else found).seal().to_json()
     except (
