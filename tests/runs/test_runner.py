@@ -18,6 +18,9 @@ from little_runs import classify, plan
 from ironbound.certificate import Certificate
 from ironbound.data.problem import Example
 from ironbound.errors import InputError, RunError
+from ironbound.models.http.health import Failures
+from ironbound.runs.engines import Asked
+from ironbound.runs.engines.local import LocalEngine
 from ironbound.runs.folder import CONFIG, RESULTS, differences
 from ironbound.runs.recheck import recheck
 from ironbound.runs.runner import Event, run
@@ -382,3 +385,23 @@ def test_a_model_that_answers_at_random_ends_the_run_with_the_reason(tmp_path: P
     with pytest.warns(RuntimeWarning, match="base answers at random"):
         run(accepted, tmp_path / "accepted")
     assert len(rows(tmp_path / "accepted")) == 6
+
+
+def test_calls_that_failed_in_other_processes_are_noted(tmp_path: Path) -> None:
+    """What workers tell replaces what they told before; all of them and this process are added up."""
+
+    class Elsewhere:
+        def rows(self, plan: Any, positions: Any, tell: Any) -> Any:
+            early = Failures(1, 10, 0, (("slow", 1),))
+            tell(Asked((early,)))
+            tell(Asked((early + early, Failures(3, 30, 2, (("rude", 3),)))))
+            return LocalEngine().rows(plan, positions, tell)
+
+    notes: list[str] = []
+
+    def hear(event: Event) -> None:
+        if event.kind == "note":
+            notes.append(event.text)
+
+    run(plan(), tmp_path / "out", hear, engine=Elsewhere())
+    assert notes == ["endpoint: 5 of 50 draws failed, 2 repeats (slow: 2; rude: 3)"]

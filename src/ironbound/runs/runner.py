@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ironbound.errors import RunError
-from ironbound.runs.engines import Drawn, Engine, Halved, Told, Workers
+from ironbound.runs.engines import Asked, Drawn, Engine, Halved, Told, Workers
 from ironbound.runs.engines.local import LocalEngine
 from ironbound.runs.folder import claimed, versions
 from ironbound.runs.plan import Plan
@@ -109,6 +111,7 @@ class _Session:
     deadline: float | None
     number: int = 0
     done: int = 0
+    elsewhere: tuple[Any, ...] = ()
 
     def work(self, engine: Engine, missing: Iterator[int]) -> str:
         """Certify the missing positions; how the session ended."""
@@ -143,12 +146,15 @@ class _Session:
                 if what.died:
                     self._note(what.died)
                 self._say("workers", pids=what.pids)
+            case Asked():
+                self.elsewhere = what.failures
 
     def remark_failures(self) -> None:
         """What became of calls to an endpoint in this session, where the model is one."""
-        failures = getattr(self.plan.problem.base, "failures", None)
-        if getattr(failures, "asked", 0):
-            self._note(f"endpoint: {failures}")
+        found = (getattr(self.plan.problem.base, "failures", None), *self.elsewhere)
+        asked: list[Any] = [failures for failures in found if getattr(failures, "asked", 0)]
+        if asked:
+            self._note(f"endpoint: {reduce(add, asked)}")
 
     def _note(self, text: str) -> None:
         self.store.note(self.number, text)

@@ -28,6 +28,23 @@ class Failures:
     repeats: int
     reasons: tuple[tuple[str, int], ...]
 
+    def __add__(self, other: Failures) -> Failures:
+        """Those of two clients of one endpoint together.
+
+        Example:
+            >>> print(Failures(1, 5, 0, (("slow", 1),)) + Failures(2, 5, 3, (("slow", 1), ("rude", 1))))
+            3 of 10 draws failed, 3 repeats (slow: 2; rude: 1)
+        """
+        reasons = dict(self.reasons)
+        for reason, count in other.reasons:
+            reasons[reason] = reasons.get(reason, 0) + count
+        return Failures(
+            self.draws + other.draws,
+            self.asked + other.asked,
+            self.repeats + other.repeats,
+            tuple(reasons.items()),
+        )
+
     def __str__(self) -> str:
         listed = "; ".join(f"{reason}: {count}" for reason, count in self.reasons)
         return f"{self.draws} of {self.asked} draws failed, {self.repeats} repeats" + (

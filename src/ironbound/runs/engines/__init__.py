@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import Protocol
 
-from ironbound.runs.engines.told import Drawn, Halved, Told, Workers
+from ironbound.runs.engines.told import Asked, Drawn, Halved, Told, Workers
 from ironbound.runs.plan import Plan
 from ironbound.runs.store import Row
 
-__all__ = ["Drawn", "Engine", "Halved", "Told", "Workers"]
+__all__ = ["Asked", "Drawn", "Engine", "Halved", "Told", "Workers"]
 
 
 class Engine(Protocol):

@@ -18,7 +18,7 @@ from ironbound.errors import IronboundError, RunError
 from ironbound.runs.engines import rows
 from ironbound.runs.engines.cluster import cluster
 from ironbound.runs.engines.shards import TRIALS, Shards
-from ironbound.runs.engines.told import Drawn, Halved, Told, Workers
+from ironbound.runs.engines.told import Asked, Drawn, Halved, Told, Workers
 from ironbound.runs.engines.worker import Worker
 from ironbound.runs.folder import differences
 from ironbound.runs.plan import Plan, Recipe
@@ -81,6 +81,7 @@ class _Pool:
         self._alive: list[Any] = []
         self._pids: dict[Any, int] = {}
         self._busy: dict[Any, _Task] = {}
+        self._failures: dict[Any, Any] = {}
         self._lost_starts = 0
         errors = ray.exceptions
         self._death = (errors.RayActorError, errors.WorkerCrashedError, errors.OutOfMemoryError)
@@ -112,10 +113,14 @@ class _Pool:
                 if task.shard is None:
                     self._prepared(task.worker, *answer)
                     continue
-                finished, halved = answer
+                finished, halved, failures = answer
                 shards.took(task.shard, time.perf_counter() - task.started)
                 for size in halved:
                     self._tell(Halved(size))
+                if failures is not None:
+                    # Counted from a worker's start on; what a dead one had counted last stays.
+                    self._failures[task.worker] = failures
+                    self._tell(Asked(tuple(self._failures.values())))
                 yield from finished
 
     def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,11 @@ class Workers:
     died: str = ""
 
 
-Told = Drawn | Halved | Workers
+@dataclass(frozen=True)
+class Asked:
+    """What became of all calls to an endpoint so far in other processes: for each, what its model counts."""
+
+    failures: tuple[Any, ...]
+
+
+Told = Drawn | Halved | Workers | Asked

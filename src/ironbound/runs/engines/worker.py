@@ -32,15 +32,18 @@ class Worker:
         self._plan = recipe.repeat()
         return os.getpid(), self._plan.identity()
 
-    def certify(self, positions: Sequence[int]) -> tuple[list[Row], list[int]]:
-        """Rows of these inputs; and the sizes to which batches had to be halved meanwhile."""
+    def certify(self, positions: Sequence[int]) -> tuple[list[Row], list[int], Any]:
+        """Rows of these inputs; the sizes to which batches had to be halved meanwhile; failed calls so far.
+
+        The last is what a model behind an endpoint counts (`failures`), None for others.
+        """
         assert self._plan is not None  # prepared first
         self._halved = []
         rows = list(LocalEngine().rows(self._plan, positions, self._told))
         if self._halved:
             model = {**self._plan.document.get("model", {}), "batch_size": self._halved[-1]}
             self._plan = dataclasses.replace(self._plan, document={**self._plan.document, "model": model})
-        return rows, self._halved
+        return rows, self._halved, getattr(self._plan.problem.base, "failures", None)
 
     def _told(self, what: Told) -> None:
         if isinstance(what, Halved):
