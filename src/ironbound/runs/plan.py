@@ -100,7 +100,8 @@ class Plan:
         """The document for `out/config.toml`: complete, with paths that work from there."""
         document = dict(self.document)
         if self.problem.certifier is None:
-            document["statistics"] = self.statistics.model_dump(mode="json", exclude_none=True)
+            written = recorded(self.statistics).items()
+            document["statistics"] = {key: value for key, value in written if value is not None}
         if self.limit is not None:
             document["limit"] = self.limit
         if self.source is not None and "task" not in document:
