@@ -95,6 +95,16 @@ def test_a_killed_workers_inputs_are_certified_again_and_equal_the_local_ones(tm
 
 
 @pytest.mark.usefixtures("two_cores")
+def test_workers_share_noise_as_one_process_does(tmp_path: Path) -> None:
+    config = str(write_config(tmp_path / "mine", count=12))
+    run(plan(config, {"shared_noise": True}), tmp_path / "ray", engine=RayEngine(2))
+    run(plan(config, {"shared_noise": True}), tmp_path / "local")
+    assert certificates(tmp_path / "ray") == certificates(tmp_path / "local")
+    run(plan(config, {}), tmp_path / "own")
+    assert certificates(tmp_path / "own") != certificates(tmp_path / "local")
+
+
+@pytest.mark.usefixtures("two_cores")
 def test_an_input_that_kills_its_workers_is_given_up_and_the_others_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,19 @@ def test_runs_of_tasks_are_reproduced_bit_for_bit(name: str, stop: str, tmp_path
     assert recheck(tmp_path / "new").ok
 
 
+def test_shared_noise_is_resumed_and_reproduced_bit_for_bit(tmp_path: Path) -> None:
+    rules: dict[str, Any] = {"n": 1000, "shared_noise": True}
+    run(plans.plan("digits-claims", rules, limit=6), tmp_path / "whole")
+    run(plans.plan("digits-claims", rules, limit=2), tmp_path / "parts")
+    run(plans.plan("digits-claims", rules, limit=6), tmp_path / "parts")
+    assert certificates(tmp_path / "parts") == certificates(tmp_path / "whole")
+    run(plans.plan("digits-claims", {"n": 1000}, limit=6), tmp_path / "own")
+    assert certificates(tmp_path / "own") != certificates(tmp_path / "whole")
+    recertify(tmp_path / "whole", tmp_path / "new", Change())
+    assert certificates(tmp_path / "new") == certificates(tmp_path / "whole")
+    assert recheck(tmp_path / "new").ok
+
+
 TEXT = np.array([3, 1, 4, 1, 5, 9, 2, 6])
 
 

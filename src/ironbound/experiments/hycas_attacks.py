@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ironbound.data.images import ImageSet
 from ironbound.experiments.context import Context
@@ -22,19 +22,6 @@ from ironbound.training.tasks import spread
 
 Trained = Callable[[str], tuple[nn.Module, Recipe]]
 """A network of the settings by its name, trained."""
-
-
-class Noisy(nn.Module):
-    """A network behind Gaussian noise, fresh in every pass: what an attack on a smoothed classifier sees."""
-
-    def __init__(self, net: nn.Module, sigma: float, seed: int) -> None:
-        super().__init__()
-        self.net = net
-        self.sigma = sigma
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x + self.sigma * torch.randn(x.shape, generator=self.generator))
 
 
 def attacked(context: Context, trained: Trained, narrow: Callable[..., Context], test: ImageSet) -> Table:
@@ -103,12 +90,13 @@ def _accuracies(
     budgets: list[int],
 ) -> list[float]:
     """Clean accuracy and accuracy at every budget, in percent."""
-    from ironbound.attacks import robust_accuracy
+    from ironbound.attacks import Noised, robust_accuracy
 
     settings = context.settings
     net, recipe = trained(name)
     random = recipe.sigma > 0.0 or recipe.network == "hycas"
-    model = Noisy(net, recipe.sigma, context.seed) if recipe.sigma > 0.0 else net
+    fresh = torch.Generator().manual_seed(context.seed)
+    model = Noised(net, recipe.sigma, fresh) if recipe.sigma > 0.0 else net
     chosen: dict[str, Any] = attack | {"eot": attack["eot"] if random else 1}
     found: list[float] = []
     for eps in budgets:

@@ -18,7 +18,7 @@ from ironbound.data.images import ImageSet
 from ironbound.errors import ConfigError
 from ironbound.experiments.context import Context
 from ironbound.experiments.curves import plot
-from ironbound.experiments.hycas_attacks import Noisy, attacked, strengths
+from ironbound.experiments.hycas_attacks import attacked, strengths
 from ironbound.experiments.measure import Row, accuracy, certified
 from ironbound.experiments.paired import balanced, mcnemar, only
 from ironbound.experiments.result import Cell, Result, Table
@@ -29,7 +29,7 @@ from ironbound.training.networks import input_shape
 from ironbound.training.recipe import Recipe
 from ironbound.training.tasks import Classifier, problem, spread
 
-__all__ = ["NAMES", "Noisy", "figure"]
+__all__ = ["NAMES", "figure"]
 
 SHARD = 20
 NAMES = {
