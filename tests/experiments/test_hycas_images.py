@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from ironbound.data import sets
 from ironbound.errors import ConfigError, InputError
