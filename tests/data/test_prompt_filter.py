@@ -10,7 +10,7 @@ import torch
 
 from ironbound.certificate import Certificate
 from ironbound.channels import UniformReplacement
-from ironbound.data import Problem, prompt_filter
+from ironbound.data import Problem, prompt_filter, prompt_texts
 from ironbound.data.registry import data_folder
 from ironbound.errors import InputError, InvalidCertificate
 from ironbound.smoothing import SmoothedClassifier
@@ -25,7 +25,7 @@ def _present() -> None:
 
 
 def test_no_text_has_two_uses() -> None:
-    split = prompt_filter.parts()
+    split = prompt_texts.parts()
     assert (len(split.harmful), len(split.certified)) == (300, 220)
     assert not set(split.harmful) & set(split.certified)
     sizes = [len(split.benign), len(split.choosing), len(split.calibrating)]
@@ -34,7 +34,7 @@ def test_no_text_has_two_uses() -> None:
 
 def test_the_tokenizer_is_reproducible_and_reads_back_what_it_wrote() -> None:
     texts = ["Write a tutorial on how to do this", "see you at 8, ok?"] * 3
-    one, two = (prompt_filter.tokenizer(texts, 300) for _ in range(2))
+    one, two = (prompt_texts.tokenizer(texts, 300) for _ in range(2))
     assert one.digest == two.digest
     for text in (*texts, "naïve – Ünïcode 🙂"):
         assert one.decode(one.encode(text)).strip() == text
@@ -77,6 +77,9 @@ def test_the_task_flags_requests_and_few_benign_texts(problem: Problem) -> None:
     certificate = model.certify(problem.examples[0].inputs, threat=problem.threat, n=500)
     certificate.verify()
     assert "8 pads behind 'prompt'" in certificate.statement
+    # One slot, as in the calibration, and the set of tokens is named.
+    assert certificate.evidence.channels[0]["length"] == prompt_texts.LENGTH + prompt_filter.MAX_D  # type: ignore[attr-defined]
+    assert "no special or control tokens; and the pad" in certificate.to_json()
 
 
 def test_the_threshold_is_part_of_the_certificate(problem: Problem, folder: Path) -> None:
@@ -110,7 +113,7 @@ def test_the_noise_of_the_calibration_is_the_noise_of_the_certificate(problem: P
     assert channel.size < 2000  # control tokens are left out
     pads = channel.sample(np.zeros(1000, dtype=np.int64), np.random.default_rng(0), 200)
     allowed = np.union1d(pads, [0])
-    ids = np.zeros((20_000, prompt_filter.LENGTH), dtype=np.int64)
+    ids = np.zeros((20_000, prompt_texts.LENGTH), dtype=np.int64)
     prompt_filter._odds(Listening(5000, 0), ids, allowed.tolist(), SETTINGS | {"beta": 1.0}, 0)
     drawn = torch.cat(seen).numpy()
     assert len(drawn) == 20_000

@@ -8,36 +8,30 @@ The attacker moves the picture and either appends words to the claim or replaces
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ironbound.channels import Gaussian, Smoothing, UniformReplacement
-from ironbound.confidence import clopper_pearson_upper
 from ironbound.data import claims, digits_claims, images, mnist_claims, tasks
 from ironbound.data.benign import calibration
-from ironbound.data.digits_claims import noised, pairs
+from ironbound.data.digits_claims import pairs
+from ironbound.data.mnist_benign import HALF, PAD, SLOT, TRAINING, Flags, calibrated, slotted
 from ironbound.data.mnist_claims import MnistAgreementNet
 from ironbound.data.problem import Example, Problem
 from ironbound.data.registry import arrays_digest
-from ironbound.data.training import OneThread, Progress, network_digest, single_thread, trained
-from ironbound.data.weights import kept
+from ironbound.data.training import OneThread, Progress, network_digest, trained
 from ironbound.models.torch import TorchClassifier
 from ironbound.threats import L2, SuffixAppend, Threat, TokenL0
 
 NAME = "mnist-filter"
 CLASS_NAMES = ("safe", "unsafe")
 MAX_D = 8
-SLOT = 8  # places behind the claim that an attacker may write
-PAD = len(claims.VOCABULARY) - 1  # the word "too", which means no digit
 INPUTS = 400  # as many interaction-only pairs as in the paper
-TRAINING = 50_000  # images 0..49,999 train; the rest choose the margin and calibrate, halves apart
 # The margin is where 50 of 100,000 benign draws are still flagged. With none of them, a handful of images
 # that even people misread would set it, and most unsafe pairs would be missed.
 SETTINGS: dict[str, Any] = mnist_claims.SETTINGS | {
@@ -70,22 +64,6 @@ class Filter:
         return (scores[:, 1] - scores[:, 0] > self.margin).long()
 
 
-@dataclass(frozen=True)
-class Flags:
-    """How often noisy draws of benign pairs were flagged, and what that proves.
-
-    Attributes:
-        margin: that the network's log-odds must exceed.
-        flagged, draws: of the calibration sample.
-        tau: upper confidence bound of the share flagged (Clopper-Pearson).
-    """
-
-    margin: float
-    flagged: int
-    draws: int
-    tau: float
-
-
 def model(
     *,
     cache: Path | str | None = None,
@@ -116,84 +94,6 @@ def model(
     )
 
 
-def calibrated(
-    network: MnistAgreementNet,
-    *,
-    cache: Path | str | None = None,
-    settings: Mapping[str, Any] = SETTINGS,
-    margin: float | None = None,
-) -> Flags:
-    """Choose the margin on some benign draws (unless it is given), and bound the flag rate on others.
-
-    Each draw is a fresh benign pair (an image that was not trained on, a false claim) under fresh noise, so
-    tau bounds the flag rate of the benign distribution: its mean over inputs, not its maximum. Which channels
-    are noised is settings["noised"]: "both", "image" or "tokens"; of an appended slot, the first
-    settings["places"] words are.
-    """
-
-    def make() -> dict[str, NDArray[Any]]:
-        half = (TRAINING + 60_000) // 2
-        chosen = margin
-        if chosen is None:
-            odds = list(_benign(network, TRAINING, half, settings["choosing"], 1, settings, cache))
-            chosen = float(np.sort(np.concatenate(odds))[-1 - settings["allowed"]])
-        checked = np.concatenate(list(_benign(network, half, 60_000, settings["draws"], 2, settings, cache)))
-        return {"margin": np.array([chosen]), "flagged": np.array([np.count_nonzero(checked > chosen)])}
-
-    known = {key: value for key, value in settings.items() if key not in ("alpha", "tau")}
-    known |= {"network": network_digest(network), "fixed": margin}
-    found = kept(f"{NAME}-margin", make, settings=known, sources=[sys.modules[__name__]], cache=cache)
-    flagged, draws = int(found["flagged"][0]), int(settings["draws"])
-    tau = float(clopper_pearson_upper(flagged, draws, settings["alpha"]))
-    return Flags(float(found["margin"][0]), flagged, draws, tau)
-
-
-def _benign(
-    network: MnistAgreementNet,
-    begin: int,
-    end: int,
-    draws: int,
-    seed: int,
-    settings: Mapping[str, Any],
-    cache: Path | str | None,
-) -> Iterator[NDArray[np.float32]]:
-    """Log-odds of fresh noisy benign pairs from training images begin..end-1, in parts of a thousand."""
-    data = images.mnist("train", cache=cache)
-    generator = torch.Generator().manual_seed(seed)
-    writer = np.random.default_rng(seed)
-    for _ in range(-(-draws // 1000)):
-        place = torch.randint(begin, end, (1000,), generator=generator).numpy()
-        stated = (data.labels[place] + writer.integers(1, 10, 1000)) % 10
-        image = torch.from_numpy(data.images[place].astype(np.float32) / np.float32(255))
-        if settings["noised"] != "tokens":
-            image = image + settings["sigma"] * torch.randn(image.shape, generator=generator)
-        tokens = torch.from_numpy(written(stated, writer, settings["attack"]))
-        if settings["noised"] != "image":
-            reach = slice(0, claims.LENGTH)
-            if settings["attack"] == "append":
-                reach = slice(claims.LENGTH, claims.LENGTH + settings["places"])
-            tokens[:, reach] = noised(tokens[:, reach], settings["beta"], generator)
-        with torch.no_grad(), single_thread():
-            scores = network(image, tokens)
-        yield (scores[:, 1] - scores[:, 0]).numpy()
-
-
-def written(digits: NDArray[Any], generator: np.random.Generator, attack: str) -> NDArray[np.int64]:
-    """Claims as the filter reads them: token ids (N, 16), or (N, 24) with the slot that an attacker may fill.
-
-    Example:
-        >>> written(np.array([7]), np.random.default_rng(0), "append").shape
-        (1, 24)
-    """
-    tokens = claims.write(digits, generator)
-    return slotted(tokens) if attack == "append" else tokens
-
-
-def slotted(tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Claims (N, L) with eight pads behind them."""
-    return np.concatenate([tokens, np.full((len(tokens), SLOT), PAD)], axis=1)
-
-
 def load(
     *,
     cache: Path | str | None = None,
@@ -213,7 +113,8 @@ def load(
     place, label, tokens = pairs(data.labels[chosen], seed=0)
     unsafe = np.flatnonzero(label == 1)[:INPUTS]
     append = settings["attack"] == "append"
-    shown = slotted(tokens) if append else tokens
+    # `SuffixAppend` puts the slot behind the claim by itself; where words are part of the model, it is there.
+    shown = slotted(tokens) if append and settings["noised"] == "image" else tokens
     examples = tuple(
         Example(
             id=f"pair-{row:03d}",
@@ -262,7 +163,7 @@ def _rule(
     """Threshold, flagging class and calibration; the population is that of pairs of one of the images set
     aside, each alike, and a random false claim, of which every draw is a new one."""
     noised = [name for name in smoothing if settings["noised"] in ("both", name)]
-    data, half = images.mnist("train", cache=cache), (TRAINING + 60_000) // 2
+    data = images.mnist("train", cache=cache)
     proved = calibration(
         Smoothing(**{name: smoothing[name] for name in noised}),
         Threat(**{name: threat[name] for name in noised}),
@@ -273,9 +174,9 @@ def _rule(
         scope="population",
         alpha=settings["alpha"],
         seed=2,
-        scheme=f"torch and NumPy generators, {__name__}",
+        scheme=f"torch and NumPy generators, {calibrated.__module__}",
         model_digest=digest,
-        data_digest=arrays_digest({"images": data.images[half:60_000], "digits": data.labels[half:60_000]}),
+        data_digest=arrays_digest({"images": data.images[HALF:60_000], "digits": data.labels[HALF:60_000]}),
         threshold=settings["tau"],
     )
     return {"threshold": proved.tau, "positive": proved.positive, "calibration": proved}

@@ -8,7 +8,7 @@ is no measure of how well harm can be recognised.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,21 +18,19 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from ironbound.channels import Smoothing, UniformReplacement
-from ironbound.data import tasks, texts
+from ironbound.channels import Alphabet, Smoothing, UniformReplacement
+from ironbound.data import prompt_texts, tasks
 from ironbound.data.benign import calibration
 from ironbound.data.problem import Example, Problem
+from ironbound.data.prompt_texts import PAD, encoded, parts, tokenizer
 from ironbound.data.registry import arrays_digest
 from ironbound.data.training import OneThread, Progress, network_digest, single_thread, trained
 from ironbound.data.weights import kept
-from ironbound.errors import InputError
-from ironbound.models.tokens import HuggingFaceTokenizer
 from ironbound.threats import SuffixAppend, Threat
 
 NAME = "prompt-filter"
 CLASS_NAMES = ("benign", "harmful")
 MAX_D = 8
-LENGTH = 64  # longer texts are cut
 SETTINGS: dict[str, Any] = {
     "beta": 0.25,
     "vocabulary": 2000,
@@ -73,66 +71,6 @@ class Filter:
         tokens = torch.as_tensor(np.asarray(batch["prompt"]))
         with torch.no_grad():
             return (self.network(tokens) > self.margin).long()
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Texts by use, and no text has two: harmful and benign ones train, benign ones set the margin, benign
-    ones calibrate, harmful ones are certified."""
-
-    harmful: tuple[str, ...]
-    benign: tuple[str, ...]
-    choosing: tuple[str, ...]
-    calibrating: tuple[str, ...]
-    certified: tuple[str, ...]
-
-
-def parts(cache: Path | str | None = None) -> Parts:
-    """The texts, split by a seeded draw: 300 + 8,000 train, 2,200 + 2,227 calibrate, 220 are certified.
-
-    Raises:
-        InputError: the data are not here.
-    """
-    generator = np.random.default_rng(0)
-    requests = [texts.advbench(cache=cache)[i] for i in generator.permutation(520)]
-    messages = texts.sms_spam(cache=cache)
-    ordinary = [text for text, label in zip(messages.texts, messages.labels, strict=True) if label == 0]
-    benign = [*ordinary, *texts.ag_news(cache=cache).texts]
-    benign = [benign[i] for i in generator.permutation(len(benign))]
-    return Parts(
-        harmful=tuple(requests[:300]),
-        benign=tuple(benign[:8000]),
-        choosing=tuple(benign[8000:10200]),
-        calibrating=tuple(benign[10200:]),
-        certified=tuple(requests[300:]),
-    )
-
-
-def tokenizer(training: Sequence[str], size: int) -> HuggingFaceTokenizer:
-    """A byte-level BPE tokenizer with "<pad>" as id 0, trained on the texts.
-
-    Raises:
-        InputError: the `tokenizers` library is not installed.
-    """
-    try:
-        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    except ImportError:
-        raise InputError(f"the task {NAME} needs tokenizers: pip install 'ironbound[hf]'") from None
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    made.decoder = decoders.ByteLevel()
-    bytes_ = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=size, special_tokens=["<pad>"], initial_alphabet=bytes_, show_progress=False
-    )
-    made.train_from_iterator(training, trainer)
-    return HuggingFaceTokenizer(made, f"{NAME} BPE {size}")
-
-
-def encoded(words: HuggingFaceTokenizer, many: Sequence[str]) -> NDArray[np.int64]:
-    """Token ids (N, 64), cut or filled up with pads."""
-    rows = [words.encode(text)[:LENGTH] for text in many]
-    return np.array([row + [0] * (LENGTH - len(row)) for row in rows], dtype=np.int64)
 
 
 def fit(
@@ -190,22 +128,24 @@ def load(
         name: encoded(words, getattr(split, name))
         for name in ("harmful", "benign", "choosing", "calibrating")
     }
+    certified = encoded(words, split.certified)
 
     def train(network: WordSum, report: Callable[[float], None]) -> None:
         fit(network, torch.from_numpy(ids["harmful"]), torch.from_numpy(ids["benign"]), settings, report)
 
     network = trained(
         NAME,
-        lambda: WordSum(words.vocabulary_size, 0),
+        lambda: WordSum(words.vocabulary_size, PAD),
         train,
         settings={**settings, "data": arrays_digest(ids), "tokenizer": words.digest},
-        sources=[sys.modules[__name__]],
+        sources=[sys.modules[__name__], prompt_texts],
         cache=cache,
         progress=progress,
     )
 
     # The pad is no ordinary token, but stands where the noise writes: it belongs to what the noise can show.
-    allowed = sorted({0, *words.allowed("plain").ids})
+    plain = words.allowed("plain")
+    allowed = Alphabet([PAD, *plain.ids], f"{plain.name}; and the pad")
 
     def calibrate() -> dict[str, NDArray[Any]]:
         margin = float(max(_odds(network, ids["choosing"], allowed, settings, 1)))
@@ -215,16 +155,16 @@ def load(
 
     known = {key: value for key, value in settings.items() if key not in ("alpha", "tau")}
     known |= {"network": network_digest(network), "data": arrays_digest(ids)}
-    found = kept(f"{NAME}-margin", calibrate, settings=known, sources=[sys.modules[__name__]], cache=cache)
+    sources = [sys.modules[__name__], prompt_texts]
+    found = kept(f"{NAME}-margin", calibrate, settings=known, sources=sources, cache=cache)
     margin = float(found["margin"][0])
     examples = tuple(
-        Example(
-            f"request-{i:03d}", {"prompt": np.array([*words.encode(text)[:LENGTH], *[0] * MAX_D])}, 1, text
-        )
-        for i, text in enumerate(split.certified)
+        # As long as the texts of the calibration; the threat puts the slot behind it.
+        Example(f"request-{i:03d}", {"prompt": row}, 1, text)
+        for i, (row, text) in enumerate(zip(certified, split.certified, strict=True))
     )
     smoothing = Smoothing(prompt=UniformReplacement(beta=settings["beta"], alphabet=allowed))
-    threat = Threat(prompt=SuffixAppend(max_d=MAX_D, pad=0, slot=MAX_D))
+    threat = Threat(prompt=SuffixAppend(max_d=MAX_D, pad=PAD, slot=MAX_D))
     digest = arrays_digest({"margin": np.array([margin])}) + network_digest(network)
     proved = calibration(
         smoothing,
@@ -255,19 +195,19 @@ def load(
         positive=proved.positive,
         calibration=proved,
         model_digest=digest,
-        data_digest=arrays_digest({"prompts": encoded(words, split.certified)}),
+        data_digest=arrays_digest({"prompts": certified}),
         description=tasks.task_description(NAME),
     )
 
 
 def _odds(
-    network: WordSum, ids: NDArray[np.int64], allowed: Sequence[int], settings: Mapping[str, Any], seed: int
+    network: WordSum, ids: NDArray[np.int64], allowed: Iterable[int], settings: Mapping[str, Any], seed: int
 ) -> NDArray[np.float32]:
     """Log-odds of noisy draws of benign texts under the certified noise; every text equally often."""
     generator = torch.Generator().manual_seed(seed)
     each = -(-int(settings["draws"]) // len(ids))
     # The noise keeps the pad or writes one of the other allowed tokens, and never a control token.
-    others = torch.tensor([token for token in allowed if token != 0])
+    others = torch.tensor([token for token in allowed if token != PAD])
     rows, found = torch.from_numpy(ids).repeat_interleave(each, dim=0), []
     for part in rows.split(5000):
         slot = others[torch.randint(len(others), (len(part), MAX_D), generator=generator)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ironbound.baselines import Subsampled
-from ironbound.data import mnist_filter
+from ironbound.data import mnist_benign, mnist_filter
 from ironbound.experiments.context import Context
 from ironbound.experiments.result import Result, Table
 
@@ -52,7 +52,7 @@ def _subsampled(context: Context) -> list[dict[str, Any]]:
     model = Subsampled(
         problem.base,
         keep={"image": settings["keep_pixels"], "tokens": settings["keep_words"]},
-        fill={"image": 0.0, "tokens": mnist_filter.PAD},
+        fill={"image": 0.0, "tokens": mnist_benign.PAD},
         num_classes=2,
         threshold=problem.threshold,
     )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ironbound.data import mnist_filter
+from ironbound.data.mnist_benign import SLOT, calibrated
 from ironbound.data.problem import Problem
 from ironbound.experiments.context import Context
 from ironbound.experiments.curves import plot
@@ -156,11 +157,11 @@ def _rows(context: Context, change: Mapping[str, Any], *, sampling: str = "share
 def _per_budget(problem: Problem, known: Mapping[str, Any]) -> Problem:
     """The problem with one sample for each budget, and a threshold that holds under every noise."""
     network = mnist_filter.model(settings=known)
-    margin = mnist_filter.calibrated(network, settings=known).margin
-    share = known["alpha"] / (mnist_filter.SLOT + 1)
+    margin = calibrated(network, settings=known).margin
+    share = known["alpha"] / (SLOT + 1)
     bounds = [
-        mnist_filter.calibrated(network, settings={**known, "places": d, "alpha": share}, margin=margin).tau
-        for d in range(mnist_filter.SLOT + 1)
+        calibrated(network, settings={**known, "places": d, "alpha": share}, margin=margin).tau
+        for d in range(SLOT + 1)
     ]
     tokens = problem.threat["tokens"]
     assert isinstance(tokens, SuffixAppend)
@@ -176,7 +177,7 @@ def _calibration(context: Context, kinds: Sequence[str]) -> Table:
     cells = []
     for kind in kinds:
         known = mnist_filter.SETTINGS | dict(context.settings["task"]) | {"noised": kind}
-        found = mnist_filter.calibrated(mnist_filter.model(settings=known), settings=known)
+        found = calibrated(mnist_filter.model(settings=known), settings=known)
         cells.append((kind, found.margin, found.flagged, found.draws, found.tau))
     note = f"Published tau: {context.published['tau']:g} (none of 100,000 benign draws flagged)."
     return Table(
