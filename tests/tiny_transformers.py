@@ -147,6 +147,47 @@ def bert() -> Any:
 
 
 @cache
+def roberta() -> Any:
+    """A text classifier that counts positions from behind the pad's: 64 of its 66 can be used."""
+    from transformers import RobertaConfig, RobertaForSequenceClassification
+
+    config = RobertaConfig(
+        vocab_size=len(tokenizer()),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=66,
+        pad_token_id=1,
+        num_labels=3,  # type: ignore[call-arg]
+        initializer_range=0.4,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return RobertaForSequenceClassification(config)
+
+
+def gpt2_classifier() -> Any:
+    """A text classifier that answers at a row's last token, and whose configuration names no pad."""
+    from transformers import GPT2Config, GPT2ForSequenceClassification
+
+    config = GPT2Config(
+        vocab_size=len(tokenizer()),
+        n_positions=64,
+        n_embd=32,
+        n_layer=1,
+        n_head=2,
+        num_labels=3,  # type: ignore[call-arg]
+        initializer_range=0.4,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return GPT2ForSequenceClassification(config)
+
+
+@cache
 def vit() -> Any:
     """An image classifier of three classes, and its processor."""
     from transformers import ViTConfig, ViTForImageClassification

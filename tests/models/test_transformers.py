@@ -48,6 +48,8 @@ BASES: dict[str, Any] = {
     "guard": guard,
     "chat": lambda: TransformersGuard(tiny.gpt2(), tiny.tokenizer(), image=None),
     "text": lambda: TransformersTextClassifier(tiny.bert(), tiny.tokenizer()),
+    "text-roberta": lambda: TransformersTextClassifier(tiny.roberta(), tiny.tokenizer()),
+    "text-gpt2": lambda: TransformersTextClassifier(tiny.gpt2_classifier(), tiny.tokenizer()),
     "image": lambda: TransformersImageClassifier(*tiny.vit()),
 }
 
@@ -62,6 +64,72 @@ def test_answers_do_not_depend_on_the_rest_of_the_batch(name: str) -> None:
     for places in ((0,), (1,), (2, 1), (3, 0, 2), (1, 1)):
         part = base(rows(batch, *places))
         assert torch.allclose(part, whole[list(places)], atol=1e-5), places
+
+
+@pytest.mark.parametrize("name", ["text", "text-gpt2", "chat"])
+def test_texts_without_any_token_have_an_answer_of_their_own(name: str) -> None:
+    """Noise, or an attacker, may leave nothing but special tokens; the answer is that of the row alone."""
+    base = BASES[name]()
+    alone = base({"tokens": [[1, 2]]})  # beginning and end
+    assert torch.isfinite(alone).all()
+    for batch in ([[1, 2], [0]], [[3], *ids("a")], [[0, 0, 0], *ids(TEXTS[2])]):
+        assert torch.allclose(base({"tokens": batch})[0], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "room"), [("text", 64), ("text-roberta", 64), ("text-gpt2", 64)])
+def test_a_classifier_reads_as_much_of_a_long_text_as_it_can_take(name: str, room: int) -> None:
+    base = BASES[name]()
+    word = ids(" a")[0]
+    assert len(word) == 1
+    other = ids(" house")[0][-1:]
+    rows_ = [word * (room - 1) + other, word * (room - 1) + other + word * 50, word * room]
+    found = base({"tokens": rows_})
+    assert torch.allclose(found[0], found[1], atol=1e-5)
+    assert not torch.allclose(found[0], found[2], atol=1e-3)  # the last token that fits does count
+
+
+def filling(base: TransformersGuard, room: int) -> list[int]:
+    """A text whose question has so many tokens."""
+    words = tiny.tokenizer()
+    for count in range(1, room):
+        text = ids(" a")[0] * count
+        if len(words.encode(base.questions({"tokens": [text]})[0])) == room:
+            return text
+    raise AssertionError(room)
+
+
+@pytest.mark.parametrize(("decide", "new", "room"), [("mass", 16, 128), ("generate", 4, 125)])
+def test_a_draw_that_does_not_fit_into_the_window_is_no_class(decide: Any, new: int, room: int) -> None:
+    base = TransformersGuard(
+        tiny.gpt2(), tiny.tokenizer(), image=None, decide=decide, max_new_tokens=new, parse=lambda text: 1
+    )
+    for longer, fits in ((0, True), (1, False)):
+        text = filling(base, room + longer)
+        for others in ([], ids("draw a house")):
+            found = base({"tokens": [text, *others]})
+            none = torch.isnan(found).any(dim=-1) if decide == "mass" else found < 0
+            assert none.tolist() == [not fits, *[False for _ in others]]
+        assert torch.allclose(found[1:].double(), base({"tokens": others}).double(), atol=1e-5)
+
+
+def test_draws_that_do_not_fit_count_against_the_prediction() -> None:
+    """Noise writes tokens that are cut into several when read again: some draws outgrow the window."""
+    words = tiny.tokenizer()
+    base = TransformersGuard(tiny.gpt2(), words, image=None)
+    allowed = HuggingFaceTokenizer(words).allowed("plain")
+    noise = ib.UniformReplacement(beta=0.1, alphabet=allowed)
+    tokens = np.array(filling(base, 118))
+    draws = noise.sample(tokens, np.random.default_rng(0), 64)
+    found = base({"tokens": draws})
+    none = torch.isnan(found).any(dim=1)
+    assert 0 < int(none.sum()) < 64
+    model = ib.SmoothedClassifier(base, ib.Smoothing(tokens=noise), num_classes=2)
+    cert = model.certify({"tokens": tokens}, threat=ib.Threat(tokens=ib.TokenL0(1)), n=64, n0=64, alpha=0.1)
+    assert cert.samples == 128
+    (estimate,) = cert.evidence.estimates  # type: ignore[attr-defined]
+    assert estimate.trials == 64
+    assert estimate.successes < 64
+    assert sum(cert.evidence.selection) < 64  # type: ignore[attr-defined]
 
 
 def test_the_template_surrounds_the_text_and_the_prefix_begins_the_answer() -> None:

@@ -10,13 +10,15 @@ import torch
 from ironbound.errors import InputError
 from ironbound.models.transformers.images import PixelRange
 from ironbound.models.transformers.texts import decoded, decoder, special_names, without
+from ironbound.models.transformers.window import window
 
 
 class TransformersTextClassifier:
     """`AutoModelForSequenceClassification`: noised ids become text, which is tokenized as the model wants it.
 
     Args:
-        model: put into eval mode, and asked on its own device.
+        model: put into eval mode, and asked on its own device; the tokenizer's pad becomes its own if it has
+            none.
         tokenizer: of the model.
         text: name of the channel of tokens.
         ids: turns the noised ids into text; the model's tokenizer if left out.
@@ -41,15 +43,28 @@ class TransformersTextClassifier:
         self._tokenizer = tokenizer
         self._decoder = decoder(tokenizer if ids is None else ids)
         self._names = special_names(tokenizer)
-        most = getattr(model.config, "max_position_embeddings", None)
-        self._most = max_length or min(tokenizer.model_max_length, most or tokenizer.model_max_length)
+        if getattr(model.config, "pad_token_id", None) is None:
+            model.config.pad_token_id = tokenizer.pad_token_id  # decoders find a row's last token by it
+        self._most = max_length or min(
+            tokenizer.model_max_length, window(model) or tokenizer.model_max_length
+        )
 
     def __call__(self, batch: Mapping[str, Any], /) -> torch.Tensor:
         """Logits (B, C)."""
         if self.text not in batch:
             raise InputError(f"the classifier reads the channel {self.text!r}; the input has {sorted(batch)}")
         texts = without(self._names, decoded(batch[self.text], self._decoder))
-        found = self._tokenizer(
+        found = self._tokenized(texts)
+        nothing = (found["attention_mask"].sum(dim=1) == 0).tolist()
+        if any(nothing):
+            # A row without any token has no answer, or one that depends on how long the others are.
+            shown = zip(texts, nothing, strict=True)
+            found = self._tokenized([self._tokenizer.pad_token if none else text for text, none in shown])
+        with torch.no_grad():
+            return self.model(**found.to(self.model.device)).logits.float().cpu()
+
+    def _tokenized(self, texts: list[str]) -> Any:
+        return self._tokenizer(
             texts,
             padding=True,
             padding_side="right",  # absolute positions then count from the first token of every row
@@ -58,8 +73,6 @@ class TransformersTextClassifier:
             return_attention_mask=True,
             return_tensors="pt",
         )
-        with torch.no_grad():
-            return self.model(**found.to(self.model.device)).logits.float().cpu()
 
 
 class TransformersImageClassifier:

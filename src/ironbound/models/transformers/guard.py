@@ -9,9 +9,10 @@ from typing import Any, Literal
 import torch
 
 from ironbound.errors import InputError, wrong_value
-from ironbound.models.transformers.answers import masses, parsed
+from ironbound.models.transformers.answers import NO_CLASS, masses, parsed
 from ironbound.models.transformers.images import PixelRange
 from ironbound.models.transformers.texts import decoded, decoder, special_names, without
+from ironbound.models.transformers.window import window
 from ironbound.models.transformers.words import check_labels, first_tokens
 
 Decide = Literal["mass", "generate"]
@@ -33,6 +34,8 @@ class TransformersGuard:
 
     Each draw is put into the model's chat template, and its answer becomes a class: scores (B, C) for
     decide="mass", labels (B,) for "generate". All of it comes after the noise, so none of it needs a proof.
+    Noise can make a text longer. A draw that no longer fits into the model's window is no class, and nothing
+    of it is cut off: what an attacker writes must not push the rest, or the question, out of sight.
 
     Args:
         model: such as `AutoModelForImageTextToText`, or `AutoModelForCausalLM` with image=None. It is put
@@ -101,6 +104,8 @@ class TransformersGuard:
         self._tokens = first_tokens(own, labels) if decide == "mass" else ()
         self._least = least_mass
         self._new = max_new_tokens
+        # The last token that is written is not read again.
+        self._room = (window(model) or 2**31) - (0 if decide == "mass" else max_new_tokens - 1)
         self._parse = parse or (lambda text: parsed(text, self.labels))
 
     @property
@@ -110,14 +115,27 @@ class TransformersGuard:
 
     def __call__(self, batch: Mapping[str, Any], /) -> torch.Tensor:
         """Scores (B, C) or labels (B,); see the class."""
-        inputs, length = self._inputs(batch)
+        inputs = self._inputs(batch)
+        fits = inputs["attention_mask"].sum(dim=1).cpu() <= self._room
+        if bool(fits.all()):
+            return self._answers(inputs)
+        shape, none = ((len(self.labels),), float("nan")) if self.decide == "mass" else ((), NO_CLASS)
+        dtype = torch.float64 if self.decide == "mass" else torch.int64
+        found = torch.full((len(fits), *shape), none, dtype=dtype)
+        if bool(fits.any()):
+            places = torch.nonzero(fits).flatten().tolist()
+            found[fits] = self._answers(self._inputs({name: _rows(v, places) for name, v in batch.items()}))
+        return found
+
+    def _answers(self, inputs: dict[str, Any]) -> torch.Tensor:
         with torch.no_grad():
             if self.decide == "mass":
                 # `generate` knows the positions of padded rows for every architecture; forward does not.
                 made = self.model.generate(**inputs, generation_config=self._generation(1))
                 return masses(made.logits[0], self._tokens, self._least).cpu()
             made = self.model.generate(**inputs, generation_config=self._generation(self._new))
-        texts = self._own.batch_decode(made.sequences[:, length:], skip_special_tokens=True)
+        written = made.sequences[:, inputs["input_ids"].shape[1] :]
+        texts = self._own.batch_decode(written, skip_special_tokens=True)
         return torch.tensor([self._parse(self._question.prefix + text) for text in texts])
 
     def questions(self, batch: Mapping[str, Any]) -> list[str]:
@@ -143,7 +161,7 @@ class TransformersGuard:
         shown = self.processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
         return shown + asked.prefix
 
-    def _inputs(self, batch: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    def _inputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         texts = self.questions(batch)
         begin = self._own.bos_token
         settings: dict[str, Any] = {
@@ -162,11 +180,10 @@ class TransformersGuard:
             images = [Image.fromarray(one) for one in self.pixels.images(self._channel(batch, self.image))]
             found = self.processor(text=texts, images=images, **settings)
         device, dtype = self.model.device, self.model.dtype
-        inputs = {
+        return {
             name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
             for name, value in found.items()
         }
-        return inputs, int(inputs["input_ids"].shape[1])
 
     def _channel(self, batch: Mapping[str, Any], name: str) -> Any:
         if name not in batch:
@@ -187,3 +204,7 @@ class TransformersGuard:
             return_dict_in_generate=True,
             output_logits=self.decide == "mass",
         )
+
+
+def _rows(value: Any, places: list[int]) -> Any:
+    return value[places] if hasattr(value, "shape") else [value[i] for i in places]
