@@ -4,6 +4,7 @@ dual.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
@@ -169,3 +170,35 @@ def test_an_inadmissible_multiplier_proves_nothing() -> None:
         _dual.bound(np.full(4, 0.1), np.array([1.0, 0.0, -1.0, np.nan]), squares, low)[1:].tolist()
         == [0.0] * 3
     )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_pivot_is_never_rounded_up(seed: int) -> None:
+    """One coordinate, a multiplier near the pole or far from it: the bound stays below exact arithmetic."""
+    rng = np.random.default_rng(seed)
+    count = 400
+    lam = 10.0 ** rng.uniform(-3, 3, size=count)
+    near = -(1.0 - 10.0 ** rng.uniform(-14, -0.1, size=count)) / lam
+    low = np.where(rng.random(count) < 0.5, near, 10.0 ** rng.uniform(-3, 3, size=count))
+    squares = (10.0 ** rng.uniform(-2, 2, size=count))[:, None]
+    pivots = [1 + Fraction(m) * Fraction(a) for m, a in zip(lam, low, strict=True)]
+    cost = [Fraction(m) * Fraction(g) / p for m, g, p in zip(lam, squares[:, 0], pivots, strict=True)]
+    # A margin just above what the pivot costs: nothing would be left if the pivot were taken a little larger.
+    c = np.array([float(x) * (1.0 + 10.0 ** rng.uniform(-14, 0)) for x in cost])
+    found = _dual.bound(lam, c, squares, low[:, None])
+    for row in range(count):
+        exact = Fraction(lam[row]) * (Fraction(c[row]) - cost[row])
+        assert found[row] == 0.0 or Fraction(found[row]) <= exact
+    assert np.mean(found > 0.0) > 0.5
+
+
+def test_rows_of_different_quadrics_are_searched_as_each_alone() -> None:
+    problems = [dual_problem(seed, 8, "mixed") for seed in range(5)]
+    alone = [_dual.bound(_dual.maximise(*p), *p) for p in problems]
+    c, squares = (np.concatenate([p[i] for p in problems]) for i in (0, 1))
+    low = np.repeat([p[2] for p in problems], 60, axis=0)
+    stiff = np.concatenate([_dual.stiffness(p[1], p[2]) for p in problems])
+    first = np.concatenate([_dual.start(*p) for p in problems])
+    lam = _dual.refine(first, c, squares, low, low.min(axis=1), stiff)
+    together = _dual.bound(lam, c, squares, low)
+    assert np.all(np.abs(together - np.concatenate(alone)) <= 1e-13 * together)

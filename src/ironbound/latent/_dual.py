@@ -19,26 +19,29 @@ SQUARES_SLACK = 32.0 * UNIT
 
 _STEPS = 100
 _GAIN = 2e-14  # stop when one more step promises less than this share of phi
+_LAST = 1e-7  # so close that the step itself, of third order, ends below that: take it and stop
 
 
-def bound(lam: Array, c: Array, squares: Array, low: Array) -> Array:
+def bound(lam: Array, c: Array, squares: Array, low: Array, lowest: Array | None = None) -> Array:
     """phi(lam), rounded down; shape (n,). Zero where lam is not admissible beyond doubt or phi is not
     positive.
 
     Args:
         lam, c: shape (n,); c a lower bound on the margin. squares: shape (n, D), upper bounds on g_i^2 up to
-            `SQUARES_SLACK` of themselves. low: shape (D,), lower bounds on a_i.
+            `SQUARES_SLACK` of themselves. low: shape (D,), or (n, D), lower bounds on a_i.
+        lowest: the least of `low`, where it is there already: shape () or (n,).
     """
+    least = low.min(axis=-1) if lowest is None else lowest
+    size = low.shape[-1]
     with np.errstate(all="ignore"):
         lam = np.where((lam > 0.0) & np.isfinite(lam), lam, 0.0)
-        # A pivot p = fl(1 + fl(lam a)) errs by at most u (1 + 2 |p|); the next two lines take that off.
-        safe = np.multiply.outer(lam, low)
-        safe += 1.0
-        safe *= 1.0 - 4.0 * UNIT
-        safe -= 2.0 * UNIT
-        smallest = (1.0 + lam * low.min()) * (1.0 - 4.0 * UNIT) - 2.0 * UNIT
+        # With a' = a (1 - 4u), fl(fl(lam a') + (1 - 6u)) never exceeds the pivot 1 + lam a: the term in a' is
+        # at most lam a (1 - 2u) for a > 0, lam a (1 - 6u) for a < 0, and the sum rounds up by u at most.
+        safe = lam[:, None] * (low * (1.0 - 4.0 * UNIT))
+        safe += 1.0 - 6.0 * UNIT
+        smallest = (1.0 + lam * least) * (1.0 - 4.0 * UNIT) - 2.0 * UNIT
         np.divide(squares, safe, out=safe)
-        cost = (safe @ np.ones(low.size)) * (1.0 + gamma(low.size + 4)) * (1.0 + SQUARES_SLACK)
+        cost = (safe @ np.ones(size)) * (1.0 + gamma(size + 4)) * (1.0 + SQUARES_SLACK)
         value = lam * (c * (1.0 - 2.0 * UNIT) - lam * cost * (1.0 + 2.0 * UNIT))
         value *= 1.0 - 4.0 * UNIT
     return np.where((smallest > 0.0) & (c > 0.0) & (value > 0.0), value, 0.0)
@@ -52,50 +55,69 @@ def unreachable(c: Array, squares: Array, low: Array) -> NDArray[np.bool_]:
     return c > depth * (1.0 + gamma(low.size + 8)) * (1.0 + SQUARES_SLACK)
 
 
-def maximise(c: Array, squares: Array, low: Array, enough: Array | None = None) -> Array:
+def maximise(c: Array, squares: Array, low: Array) -> Array:
     """The lam that maximises phi, to about the square root of the precision; inf where phi is unbounded.
+
+    Args:
+        c, squares, low: as for `bound`.
+    """
+    result = np.zeros(c.shape)
+    empty = unreachable(c, squares, low)
+    result[empty] = np.inf
+    rows = np.flatnonzero(~empty & (c > 0.0))
+    if rows.size:
+        if rows.size < c.size:
+            c, squares = c[rows], squares[rows]
+        first = start(c, squares, low)
+        result[rows] = refine(first, c, squares, low, low.min(), stiffness(squares, low))
+    return result
+
+
+def stiffness(squares: Array, low: Array) -> Array:
+    """The part of the squares that belongs to the lowest eigenvalue, if that is negative; shape (n,)."""
+    lowest = float(low.min())
+    return squares[:, low <= lowest * (1.0 - 1e-12)].sum(axis=1) if lowest < 0.0 else np.zeros(len(squares))
+
+
+def refine(
+    lam: Array,
+    c: Array,
+    squares: Array,
+    low: Array,
+    lowest: Array,
+    stiff: Array,
+    enough: Array | None = None,
+) -> Array:
+    """The maximising lam, searched from admissible values `lam` on, for c > 0 and a bounded phi.
 
     Third order: the sums up to the third derivative fit a quadric of one eigenvalue, whose maximum is taken
     in closed form, inside a bracket. Near the pole of the lowest eigenvalue (the hard case) the pole's own
     term and the rest are fitted apart.
 
     Args:
-        c, squares, low: as for `bound`.
+        low: shape (D,), or (n, D), one quadric for each row. lowest: its least, shape () or (n,).
+        stiff: shape (n,), as `stiffness` gives it.
         enough: shape (n,); the search of a row ends once phi exceeds this, maximum or not.
     """
-    result = np.zeros(c.shape)
-    empty = unreachable(c, squares, low)
-    result[empty] = np.inf
-    rows = np.flatnonzero(~empty & (c > 0.0))
-    if not rows.size:
-        return result
-    lowest = float(low.min())
-    pole = -1.0 / lowest * (1.0 - 8.0 * UNIT) if lowest < 0.0 else np.inf
-    at_pole = low <= lowest * (1.0 - 1e-12) if lowest < 0.0 else np.zeros(low.shape, dtype=bool)
+    result, rows = lam.copy(), np.arange(lam.size)
     target = np.full(c.shape, np.inf) if enough is None else enough * (1.0 + 1e-9)
-    if rows.size < c.size:
-        c, squares, target = c[rows], squares[rows], target[rows]
-    lam = _start(c, squares, low, pole)
-    if enough is not None:
-        # The start alone is enough for most rivals, and costs a third of a step.
-        far = _value(lam, c, squares, low) > target
-        result[rows[far]] = lam[far]
-        keep = ~far
-        rows, c, squares, target, lam = rows[keep], c[keep], squares[keep], target[keep], lam[keep]
-    below, above = np.zeros(c.shape), np.full(c.shape, pole)
-    stiff = squares[:, at_pole].sum(axis=1)
+    pole = np.broadcast_to(_pole(lowest), c.shape)
+    below, above = np.zeros(c.shape), pole
     for _ in range(_STEPS):
         following, phi, gain, rising = _step(lam, c, squares, low, stiff, pole)
         below, above = np.where(rising, lam, below), np.where(rising, above, lam)
         with np.errstate(invalid="ignore"):
             usable = (following > below) & (following < above)
-            following = np.where(usable, following, _inside(lam, below, above, pole))
-            done = (gain <= _GAIN) | (phi > target) | (above * (1.0 - 4.0 * UNIT) <= below)
-        result[rows[done]] = lam[done]
+            last = usable & (gain <= _LAST)
+            if not usable.all():
+                following = np.where(usable, following, _inside(lam, below, above, pole))
+            done = last | (gain <= _GAIN) | (phi > target) | (above * (1.0 - 4.0 * UNIT) <= below)
+        result[rows[done]] = np.where(last, following, lam)[done]
         if done.any():
             keep = ~done
             rows, c, squares, target, stiff = rows[keep], c[keep], squares[keep], target[keep], stiff[keep]
-            below, above, following = below[keep], above[keep], following[keep]
+            below, above, following, pole = below[keep], above[keep], following[keep], pole[keep]
+            low = low[keep] if low.ndim == 2 else low
         lam = following
         if not rows.size:
             break
@@ -103,25 +125,29 @@ def maximise(c: Array, squares: Array, low: Array, enough: Array | None = None) 
     return result
 
 
-def _start(c: Array, squares: Array, low: Array, pole: float) -> Array:
-    """Root of the one-eigenvalue model at lam = 0, or a safe point below the pole."""
-    total = squares @ np.ones(low.size)
+def start(c: Array, squares: Array, low: Array, total: Array | None = None) -> Array:
+    """An admissible lam, for c > 0: the root of the one-eigenvalue model at lam = 0, or a safe point below
+    the pole.
+
+    Args:
+        total: shape (n,), the sums of `squares`, where they are there already.
+    """
+    if total is None:
+        total = squares @ np.ones(low.size)
+    pole = _pole(low.min())
     with np.errstate(all="ignore"):
         newton = c / (2.0 * total)
         lam = _jump(c, 2.0 * total, (squares @ low) / total, np.zeros(c.shape))
     return np.where((lam > 0.0) & (lam < pole), lam, np.minimum(newton, 0.5 * pole))
 
 
-def _value(lam: Array, c: Array, squares: Array, low: Array) -> Array:
-    """phi(lam) without any care for rounding."""
-    with np.errstate(all="ignore"):
-        t = np.multiply.outer(lam, low)
-        t += 1.0
-        np.divide(squares, t, out=t)
-        return lam * (c - lam * (t @ np.ones(low.size)))
+def _pole(lowest: Array) -> Array:
+    """Where 1 + lam a reaches 0 for the lowest a, a little before; inf where it never does."""
+    with np.errstate(divide="ignore"):
+        return np.where(lowest < 0.0, -1.0 / lowest * (1.0 - 8.0 * UNIT), np.inf)
 
 
-def _inside(lam: Array, below: Array, above: Array, pole: float) -> Array:
+def _inside(lam: Array, below: Array, above: Array, pole: Array) -> Array:
     """A point inside the bracket: towards the pole by a factor of 8, upwards by 8, or the middle."""
     toward = above - (above - below) / 8.0
     middle = 0.5 * (below + above)
@@ -129,12 +155,12 @@ def _inside(lam: Array, below: Array, above: Array, pole: float) -> Array:
 
 
 def _step(
-    lam: Array, c: Array, squares: Array, low: Array, stiff: Array, pole: float
+    lam: Array, c: Array, squares: Array, low: Array, stiff: Array, pole: Array
 ) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
     """Next lam, phi(lam), the relative gain that the next lam promises, and whether phi rises at lam."""
-    one = np.ones(low.size)
+    one = np.ones(low.shape[-1])
     with np.errstate(all="ignore"):
-        t = np.multiply.outer(lam, low)
+        t = lam[:, None] * low
         t += 1.0
         np.reciprocal(t, out=t)
         w = squares * t
@@ -144,18 +170,17 @@ def _step(
         w *= t
         third = w @ one
         w *= t
-        bend = (w @ low) / third
+        bend = (w @ low if low.ndim == 1 else np.einsum("ij,ij->i", w, low)) / third
         phi = lam * (c - lam * first)
         slope = c - lam * (first + second)
         following = _jump(slope, 2.0 * third, bend, lam)
-        if np.isfinite(pole):
-            # phi' ~ rest - stiff * pole / s^2 with s = 1 - lam / pole: where the model has no root before the
-            # pole but the rest keeps rising, this one has.
-            s = 1.0 - lam / pole
-            rest = slope + stiff * lam * (1.0 + s) / (s * s)
-            target = np.sqrt(stiff * pole / rest)
-            hard = ~(following < pole) & (rest > 0.0) & (target < s)
-            following = np.where(hard, pole * (1.0 - np.minimum(target, 0.5)), following)
+        # phi' ~ rest - stiff * pole / s^2 with s = 1 - lam / pole: where the model has no root before the
+        # pole but the rest keeps rising, this one has. Without a pole `target` is nan.
+        s = 1.0 - lam / pole
+        rest = slope + stiff * lam * (1.0 + s) / (s * s)
+        target = np.sqrt(stiff * pole / rest)
+        hard = ~(following < pole) & (rest > 0.0) & (target < s)
+        following = np.where(hard, pole * (1.0 - np.minimum(target, 0.5)), following)
         gain = np.abs(slope * (following - lam)) / phi
     gain = np.where((phi > 0.0) & np.isfinite(gain), gain, np.inf)
     return following, phi, gain, slope > 0.0

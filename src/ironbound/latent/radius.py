@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ironbound.latent import _dual
+from ironbound.latent._nearest import BLOCK, Nearest
 from ironbound.latent._pair import Basis, Pair, diagonalise
 from ironbound.latent._rounding import UNIT, Array, gamma
 from ironbound.latent._threads import by_blocks, in_parallel
@@ -28,8 +29,7 @@ from ironbound.latent.quadratic import Quadratics
 
 Rows = NDArray[np.int64]
 
-_BLOCK = 1 << 18  # float64 numbers of one block of the dual search, of which a handful must stay in cache
-_OUTER = 1 << 15  # rows whose scores are held at once
+_OUTER = 1 << 22  # float64 numbers held at once: rows times components or dimensions
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +124,15 @@ class QuadraticRadii:
         if not len(z):
             none = np.zeros(0, dtype=np.int64)
             return Radii(np.zeros(0), none, none, none, np.zeros(0))
-        parts = by_blocks(lambda rows: self._rows(z[rows]), len(z), _OUTER, self.threads)
+        parts = by_blocks(lambda rows: self._rows(z[rows]), len(z), self._outer, self.threads)
         return Radii(
             *(np.concatenate([getattr(p, name) for p in parts]) for name in Radii.__dataclass_fields__)
         )
+
+    @property
+    def _outer(self) -> int:
+        """Rows at once: many, as the work of a pair of classes starts anew for each block of rows."""
+        return max(1 << 9, _OUTER // max(self.quadratics.means.shape))
 
     def _rows(self, z: Array) -> Radii:
         q = self.quadratics
@@ -163,33 +168,29 @@ class QuadraticRadii:
         self, z: Array, own: int, rivals: Rows, gaps: Array, scores: Array, errors: Array
     ) -> tuple[Array, Rows, Array]:
         """Distance to the nearest rival of component `own`, its position in `rivals`, and the multiplier."""
-        n = len(z)
         x, length = self._shifted(z, own)
         floor = self._floor(own, rivals, scores, errors)
-        order = np.argmin(floor, axis=1)
-        radius = np.full(n, np.inf)
-        which = order.astype(np.int64)
-        lam = np.full(n, np.inf)
+        order = np.argmin(floor, axis=1).astype(np.int64)
+        nearest = Nearest(order.copy(), self.screen)
+        step = max(16, BLOCK // x.shape[1])
         # First the rival that the closed form puts nearest, then those it cannot rule out.
         for first in (True, False):
             # With many classes nearly all rivals are ruled out for every input at once.
-            open_ = np.unique(order) if first else np.flatnonzero(np.any(floor < radius[:, None], axis=0))
-            for r in range(len(rivals)) if not self.screen else open_.tolist():
-                j = rivals[r]
+            open_ = floor < nearest.radius[:, None] if self.screen else np.full(floor.shape, True)
+            for r in np.unique(order) if first else np.flatnonzero(np.any(open_, axis=0)):
                 chosen = order == r if first else (order != r)
                 if self.screen and not first:
-                    chosen &= floor[:, r] < radius
+                    chosen &= floor[:, r] < nearest.radius
                 rows = np.flatnonzero(chosen)
                 if not rows.size:
                     continue
-                beyond = radius[rows] if self.screen else None
-                distance, multiplier = self._distances(
-                    x[rows], length[rows], self.pair(own, int(j)), gaps[rows, r], beyond
-                )
-                closer = distance < radius[rows]
-                rows = rows[closer]
-                radius[rows], lam[rows], which[rows] = distance[closer], multiplier[closer], r
-        return radius, which, lam
+                pair = self.pair(own, int(rivals[r]))
+                for start in range(0, len(rows), step):
+                    part = rows[start : start + step]
+                    squares = pair.squares(x[part], length[part])
+                    nearest.offer(int(r), part, gaps[part, r], squares, pair.low)
+            nearest.settle()
+        return nearest.radius, nearest.which, nearest.multiplier
 
     def closed_form(self, z: Array) -> Array:
         """Radii from the Lipschitz constants of the lengths |F^T(z - mu)| alone; never above the exact
@@ -232,36 +233,3 @@ class QuadraticRadii:
     def _shifted(self, z: Array, own: int) -> tuple[Array, Array]:
         x = z - self.quadratics.means[own]
         return x, np.sqrt(np.einsum("ij,ij->i", x, x)) * (1.0 + gamma(x.shape[1] + 4))
-
-    def _distances(
-        self, x: Array, length: Array, pair: Pair, gap: Array, beyond: Array | None
-    ) -> tuple[Array, Array]:
-        """As `distances`; a row shown to be at least `beyond` (n,) away is not refined further."""
-        radius, lam = np.empty(len(x)), np.full(len(x), np.nan)
-        lowest = float(pair.low.min())
-        step = max(16, _BLOCK // x.shape[1])
-        for start in range(0, len(x), step):
-            part = slice(start, start + step)
-            squares, c = pair.squares(x[part], length[part]), gap[part]
-            # A >= lowest I turns the quadric into a ball problem: a lower bound at the price of one sum.
-            quick = _ball(c, squares @ np.ones(pair.low.size), lowest)
-            radius[part] = quick
-            rows = np.arange(len(c)) if beyond is None else np.flatnonzero(quick < beyond[part])
-            if not rows.size:
-                continue
-            if rows.size < len(c):
-                c, squares = c[rows], squares[rows]
-            enough = None if beyond is None else beyond[start + rows] ** 2
-            found = _dual.maximise(c, squares, pair.low, enough)
-            value = np.sqrt(_dual.bound(found, c, squares, pair.low)) * (1.0 - 2.0 * UNIT)
-            radius[start + rows] = np.where(np.isinf(found), np.inf, value)
-            lam[start + rows] = found
-        return radius, lam
-
-
-def _ball(c: Array, squares: Array, lowest: float) -> Array:
-    """Smallest |d| with c - 2 |b| |d| + min(lowest, 0) |d|^2 <= 0, reduced by 1e-11 of itself; shape (n,)."""
-    with np.errstate(all="ignore"):
-        length = np.sqrt(squares)
-        radius = c / (length + np.sqrt(squares + max(-lowest, 0.0) * c)) * (1.0 - 1e-11)
-    return np.where(c > 0.0, radius, 0.0)
