@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -36,11 +37,14 @@ def plot(
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    figure = Figure(figsize=(8.0, 4.8), layout="constrained")
+    # The names stand beside the axes and must not squeeze them.
+    longest = max(map(len, [*lines, *(markers or {})]), default=0)
+    figure = Figure(figsize=(max(8.0, 6.2 + 0.085 * longest), 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for place, (name, (at, height)) in enumerate(lines.items()):
-        style = DASHES[place % len(DASHES)]
+        # From the ninth line on the colours come again, each with another dash than before.
+        style = DASHES[(place + 3 * (place // len(COLOURS))) % len(DASHES)]
         colour, marker = COLOURS[place % len(COLOURS)], "o" if log else None
         axes.plot(at, height, color=colour, linestyle=style, linewidth=2, marker=marker, label=name)
     if log:
@@ -57,6 +61,7 @@ def plot(
     axes.set_ylabel(y)
     axes.grid(True, color="#8a919c", alpha=0.3, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(title.replace("$", r"\$"), loc="left", fontsize=12, fontweight="bold")
+    heading = textwrap.fill(title, 58).replace("$", r"\$")
+    axes.set_title(heading, loc="left", fontsize=12, fontweight="bold")
     figure.legend(loc="outside right upper", frameon=False)
     figure.savefig(path, dpi=160, metadata={"Software": None})
