@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ironbound.cli.app import app
 from ironbound.data.problem import Problem
-from ironbound.data.tasks import load_task
+from ironbound.data.tasks import has_own_method, load_task
 from ironbound.errors import InputError
 from ironbound.latent import LatentCertifier, NetworkEncoder, audit, mnist_task
 from ironbound.latent.orthogonal_training import (
@@ -68,6 +68,7 @@ def test_the_task_certifies_verifies_and_reports(small: Path) -> None:
 
 def test_its_certificates_go_back_to_encoder_and_classifier(small: Path) -> None:
     problem: Problem = load_task("mnist-latent")
+    assert has_own_method(problem.name)
     certifier = cast(LatentCertifier, problem.certifier)
     encoder = cast(NetworkEncoder, certifier.model.encoder)
     assert 1.0 <= encoder.lipschitz < 1.0001

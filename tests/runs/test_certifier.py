@@ -83,7 +83,10 @@ def test_a_run_without_noise_is_certified_checked_and_reported(tmp_path: Path) -
     assert "draws" not in text
     assert "smoothed" not in text
     assert (export(reading.entries, tmp_path, "csv")).read_text().count("\n") == 9
-    assert "certificates" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "certificates" in page
+    assert "draws." not in page
+    assert page.count("Fingerprint") > 0
 
 
 def test_it_resumes_to_the_same_certificates(tmp_path: Path) -> None:
@@ -125,8 +128,21 @@ def test_statistics_of_noise_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(plans, "_known_task", lambda name: name)
     monkeypatch.setattr("ironbound.data.tasks.load_task", lambda name, progress: problem(Blobs()))
     assert plans.plan("blobs", {}).total == 8
-    with pytest.raises(ConfigError, match=r"statistics\.n: blobs is certified by a method of its own"):
+    with pytest.raises(ConfigError, match=r"--n: blobs is certified by a method of its own"):
         plans.plan("blobs", {"n": 100})
+
+
+def test_tasks_refuse_them_before_a_model_is_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("ironbound.data.tasks.load_task", lambda name, progress: pytest.fail("loaded"))
+    for task in ("mnist-latent", "pneumonia-hycas-margin", "pneumonia-hycas-ramp"):
+        with pytest.raises(ConfigError, match=rf"--alpha: {task} is certified by a method of its own"):
+            plans.plan(task, {"alpha": 0.1, "n": None})
+    path = tmp_path / "mine.toml"
+    path.write_text('task = "mnist-latent"\nstatistics.n0 = 3\n')
+    with pytest.raises(ConfigError, match=r"statistics\.n0: mnist-latent is certified by"):
+        plans.plan(str(path), {})
+    with pytest.raises(ConfigError, match=r"--precision: input should be less than 1; got 3"):
+        plans.plan("digits", {"precision": 3.0, "stop": "precision"})
 
 
 def noise(batch: Mapping[str, NDArray[Any]]) -> NDArray[Any]:

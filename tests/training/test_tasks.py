@@ -12,7 +12,7 @@ import pytest
 from ironbound.certificate import Certificate
 from ironbound.data.images import LUNGS, ImageSet
 from ironbound.data.problem import Problem
-from ironbound.data.tasks import task_description
+from ironbound.data.tasks import has_own_method, task_description
 from ironbound.errors import RunError
 from ironbound.lipschitz import HyCASNet, bound
 from ironbound.report.write import write_report
@@ -55,6 +55,8 @@ def problem(network: Any, classifier: tasks.Classifier) -> Problem:
 
 def plan(network: Any, classifier: tasks.Classifier) -> Plan:
     found = problem(network, classifier)
+    task = {"votes": "pneumonia-hycas", "expected": "pneumonia-hycas-margin", "ramp": "pneumonia-hycas-ramp"}
+    assert has_own_method(task[classifier]) == (found.certifier is not None)
     known = {"rivals": found.rivals} if found.certifier is None else {}
     statistics = Statistics.model_validate({**found.statistics, **known})
     return Plan(found, statistics, None, {"task": "halves"}, None)

@@ -52,6 +52,9 @@ _TASKS = {
     ),
 }
 
+# Known without loading them: their certifiers take no statistics of noise.
+_OWN_METHOD = frozenset({"pneumonia-hycas-margin", "pneumonia-hycas-ramp", "mnist-latent"})
+
 
 def task_names() -> tuple[str, ...]:
     """Names of the built-in tasks.
@@ -71,6 +74,16 @@ def task_description(name: str) -> str:
         'image: which of ten digits does the picture show?'
     """
     return _entry(name)[1]
+
+
+def has_own_method(name: str) -> bool:
+    """Whether a task brings its own certificates, so that no statistics of noise can be set for it.
+
+    Example:
+        >>> has_own_method("mnist-latent"), has_own_method("digits")
+        (True, False)
+    """
+    return name in _OWN_METHOD
 
 
 def load_task(

@@ -108,7 +108,7 @@ def _certificate(reading: Reading, row: Row, certificate: Certificate) -> dict[s
         "label": None if row.label is None else reading.class_name(row.label),
         "right": row.label is None or row.label == certificate.prediction,
         "abstains": certificate.prediction is None,
-        "samples": f"{certificate.samples:,}",
+        "samples": f"{certificate.samples:,}" if certificate.samples else "",  # some methods need none
         "statement": certificate.statement,
         "fingerprint": certificate.fingerprint[:16],
     }

@@ -9,18 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from ironbound.certificate import Calibration
 from ironbound.data.problem import Problem
-from ironbound.errors import ConfigError, InputError
+from ironbound.errors import ConfigError
 from ironbound.runs.calibration import to_table, with_filter
 from ironbound.runs.config import RunConfig, Statistics, parse, read
 from ironbound.runs.endpoint import BATCH, without_patience
-from ironbound.runs.problems import explain
-from ironbound.smoothing.estimate import check_attainable
-from ironbound.smoothing.goal import Target
-from ironbound.smoothing.rules import Rules
+from ironbound.runs.problems import nearest
+from ironbound.runs.settings import check_options, chosen, recorded, refuse_any, refuse_hopeless
 
 
 @dataclass(frozen=True)
@@ -111,15 +106,6 @@ class Plan:
         return {**scalars, **{k: v for k, v in document.items() if isinstance(v, Mapping)}}
 
 
-def recorded(statistics: Statistics) -> dict[str, Any]:
-    """The statistics as plain values; later additions are left out where they are not made use of.
-
-    So a run folder from before they were there is still the same run.
-    """
-    plain = statistics.model_dump(mode="json")
-    return {key: value for key, value in plain.items() if key != "shared_noise" or value}
-
-
 @dataclass(frozen=True)
 class Recipe:
     """What another process needs to make the same plan again: plain values, and no model.
@@ -180,22 +166,13 @@ def plan(
         source, config = None, RunConfig(task=_known_task(target))
     if not filtered:
         config = config.model_copy(update={"filter": {}})
+    check_options(given)
+    _refuse_before_training(config, given)
     problem = _problem(config, source, progress)
-    chosen = {key: getattr(config.statistics, key) for key in config.statistics.model_fields_set}
-    own = {"threshold": problem.threshold, "positive": problem.positive, "rivals": problem.rivals}
-    if problem.calibration is not None:
-        own |= _of_filter(problem.calibration, {**chosen, **given})
-        chosen = {key: value for key, value in chosen.items() if key not in ("threshold", "positive")}
-    below = {**own, **problem.statistics, **chosen}
-    if "stop" in given and given["stop"] != below.get("stop"):
-        # What belongs to the other stopping rule goes with it.
-        below = {key: value for key, value in below.items() if key not in ("target", "precision")}
-    if problem.certifier is not None:
-        _refuse_statistics(problem, {**chosen, **given})
-    statistics = _statistics({} if problem.certifier is not None else {**below, **given})
     limit = limit if limit is not None else config.limit
+    statistics = chosen(problem, config.statistics, given)
     if problem.certifier is None:
-        _refuse_hopeless(statistics, problem, limit or len(problem.examples))
+        refuse_hopeless(statistics, problem, limit or len(problem.examples))
     written = config.model_dump(mode="json", exclude_none=True, exclude={"recorded", "limit", "statistics"})
     document = {key: value for key, value in written.items() if value not in ("", {})}
     if problem.calibration is not None:
@@ -205,7 +182,6 @@ def plan(
 
 def _known_task(name: str) -> str:
     from ironbound.data.tasks import task_names
-    from ironbound.runs.problems import nearest
 
     if name not in task_names():
         raise ConfigError(
@@ -213,6 +189,15 @@ def _known_task(name: str) -> str:
             "(ironbound tasks lists them)"
         )
     return name
+
+
+def _refuse_before_training(config: RunConfig, given: Mapping[str, Any]) -> None:
+    """Tasks whose method takes no statistics say so before their model is trained."""
+    if config.task is not None:
+        from ironbound.data.tasks import has_own_method
+
+        if has_own_method(config.task):
+            refuse_any(config.task, config.statistics, given)
 
 
 def _problem(
@@ -229,67 +214,3 @@ def _problem(
     if not config.filter:
         return problem
     return with_filter(problem, config.filter, (Path() if source is None else source.parent) / config.folder)
-
-
-def _of_filter(calibration: Calibration, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The decision rule of a filter, which no other setting may contradict."""
-    own = {"threshold": calibration.tau, "positive": calibration.positive}
-    for key, value in own.items():
-        if given.get(key) not in (None, value):
-            raise ConfigError(
-                f"statistics.{key}: is {given[key]!r}, but the filter was calibrated to {value!r}; remove it"
-            )
-    return own
-
-
-def _statistics(values: Mapping[str, Any]) -> Statistics:
-    try:
-        return Statistics.model_validate(dict(values))
-    except ValidationError as error:
-        raise ConfigError(explain(error, Statistics, "", "statistics")) from None
-
-
-def _refuse_statistics(problem: Problem, given: Mapping[str, Any]) -> None:
-    if given:
-        raise ConfigError(
-            f"statistics.{next(iter(given))}: {problem.name} is certified by a method of its own, which has "
-            "no such setting; remove it"
-        )
-
-
-def _targets(statistics: Statistics) -> list[dict[str, float]]:
-    target = statistics.target
-    if target is None:
-        return []
-    return [dict(target)] if isinstance(target, Mapping) else [dict(one) for one in target]
-
-
-def _refuse_hopeless(statistics: Statistics, problem: Problem, total: int) -> None:
-    """Refuse, before any work, what would fail for every input: a decision rule, n, a threat, a target."""
-    rules = Rules.build(
-        problem.num_classes,
-        statistics.threshold,
-        statistics.positive,
-        statistics.rivals,
-        problem.class_names,
-        problem.calibration,
-    )
-    check_attainable(
-        statistics.n,
-        rules.share(statistics.alpha),
-        statistics.stop,
-        problem.num_classes,
-        rules.least_threshold(),
-    )
-    first: InputError | None = None
-    for example in problem.examples[:total]:
-        try:
-            values = problem.smoothing.check(example.inputs)
-            problem.smoothing.check_threat(problem.threat, values)
-            for amounts in _targets(statistics):
-                Target.build(problem.smoothing, values, problem.threat, amounts)
-            return
-        except InputError as error:
-            first = first or InputError(f"no input can be certified; input {example.id!r}: {error}")
-    if first is not None:
-        raise first
