@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ironbound.data import sets
@@ -12,6 +13,8 @@ from ironbound.errors import ConfigError, InputError
 from ironbound.experiments import hycas_images
 from ironbound.experiments.context import Context
 from ironbound.experiments.paired import mcnemar, only
+from ironbound.training.data import held_out, official_test, pictures
+from ironbound.training.recipe import Recipe
 
 TINY: dict[str, Any] = {
     "data": "pneumonia",
@@ -75,11 +78,20 @@ def test_a_row_more_makes_nothing_again_and_a_changed_network_its_own_pieces(tmp
     (piece,) = tmp_path.glob("pieces/*.json")
     made = piece.stat().st_mtime_ns
     attacked = {**few, "attacked": ["RS"], "strong": ["RS"], "strengths": [[1, 1, 1]], "notes": ["more"]}
+    attacked |= {"attacked_pairs": [["RS", "RS"]]}
+    held = {"candidates": ["RS"], "images": 3, "draws": 40, "alpha": 0.05, "radii": [0.25]}
     published = {"columns": ["who", "r = 1"], "rows": [["HyCAS", 41.4]], "note": "another set"}
-    tables = hycas_images.figure(Context("tiny", attacked, published, tmp_path)).tables
+    tables = hycas_images.figure(Context("tiny", {**attacked, "held_out": held}, published, tmp_path)).tables
     assert piece.stat().st_mtime_ns == made
-    assert [len(row) for table in tables[-3:-1] for row in table.rows] == [3, 2]
-    assert tables[-1].rows == (("HyCAS", 41.4),)
+    under_attack, pairs, strong, chosen, last = tables[-5:]
+    assert under_attack.rows[0][:2] == ("RS", 2)
+    assert [len(row) for table in (under_attack, pairs, strong, chosen) for row in table.rows] == [5, 7, 2, 5]
+    assert pairs.rows[0][3:] == (2, 0, 0, 1.0)
+    assert last.rows == (("HyCAS", 41.4),)
+    for fewer in ({"RS:attack": 1}, {}):
+        wrong = {**attacked, "fewer": fewer, "attacked_pairs": [["RS", "HyCAS"]]}
+        with pytest.raises(ConfigError, match="attacked_pairs: RS and HyCAS must both be attacked"):
+            hycas_images.figure(Context("tiny", wrong, {}, tmp_path))
     hycas_images.figure(Context("tiny", {**few, "draws": 61}, {}, tmp_path))
     assert piece.stat().st_mtime_ns != made
 
@@ -98,3 +110,14 @@ def test_pairs_need_the_same_images(tmp_path: Path) -> None:
     context = Context("tiny", {**TINY, "fewer": {"RS:votes": 1}}, {}, tmp_path)
     with pytest.raises(ConfigError, match="on the same images"):
         hycas_images._paired(context, {"RS:votes": [], "HyCAS:votes": []})
+
+
+def test_choices_are_made_on_the_images_that_training_judges_by() -> None:
+    recipe = Recipe(name="")
+    try:
+        held, test = held_out(recipe), official_test(recipe)
+    except InputError as error:
+        pytest.skip(str(error))
+    assert np.array_equal(held.scaled(), pictures(recipe).held_x.numpy())
+    seen = {image.tobytes() for image in held.images}
+    assert sum(image.tobytes() in seen for image in test.images) == 0

@@ -152,6 +152,15 @@ def test_weights_are_read_back_with_their_recipe(tmp_path: Path) -> None:
             "attack_steps": 2,
             "beta": 1.0,
         },
+        {
+            "steps": 25,
+            "network": "plain",
+            "temperature": 1.0,
+            "method": "smoothadv",
+            "attack_steps": 2,
+            "copies": 2,
+            "consistency": 1.0,
+        },
     ],
 )
 def test_every_loss_learns(changes: dict[str, Any]) -> None:
@@ -179,6 +188,51 @@ def test_the_inner_attack_stays_in_its_ball_and_raises_the_loss(method: str, nor
     assert not net.training
 
 
+def test_a_smoothed_classifier_is_attacked_as_one() -> None:
+    changes = {"network": "plain", "temperature": 1.0, "sigma": 0.3, "copies": 4, "eps": 0.05}
+    recipe = TINY.changed(**changes, method="smoothadv", attack_steps=5)
+    net, data = train(recipe.changed(method="noise", steps=20), bars()), bars(seed=2)
+    count, generator = len(data.y), torch.Generator().manual_seed(0)
+    x, y = data.x.repeat(4, 1, 1, 1), data.y.repeat(4)
+    x = x + 0.3 * torch.randn(x.shape, generator=generator)
+    alike, apart = (
+        worst_shift(net, x, y, recipe.changed(method=method), torch.Generator().manual_seed(0))
+        for method in ("smoothadv", "adversarial")
+    )
+    assert all(torch.equal(alike[:count], part) for part in alike.split(count))
+    assert not torch.equal(apart[:count], apart[count : 2 * count])
+    assert 0.045 < float(alike.abs().amax()) <= 0.05 * (1 + 1e-5)
+
+    def loss(shift: torch.Tensor) -> float:
+        """Of the mean answer, as an attacker of the vote sees it."""
+        with torch.no_grad():
+            mean = net(x + shift).softmax(1).unflatten(0, (4, -1)).mean(0)
+        return float(torch.nn.functional.nll_loss(mean.log(), data.y))
+
+    # Worse than no shift, and than the shift that was found for one copy alone, given to all of them.
+    assert loss(alike) > loss(apart[:count].repeat(4, 1, 1, 1)) > loss(torch.zeros(x.shape))
+
+
+@pytest.mark.parametrize("method", ["noise", "adversarial", "smoothadv", "trades"])
+def test_consistency_is_charged_once_by_every_method(method: str) -> None:
+    changes = {"network": "plain", "copies": 2, "attack_steps": 1, "auxiliary": 0.0, "temperature": 1.0}
+    recipe = TINY.changed(**changes, method=method, sigma=1.0)
+    net, data = train(recipe.changed(method="noise", steps=2), bars()), bars(seed=2)
+    losses, logits = [], []
+    for weight in (0.0, 1.0, 2.0):
+        chosen, generator = recipe.changed(consistency=weight, entropy=0.1), torch.Generator().manual_seed(3)
+        loss, seen = loss_of(net, StreamWeights(()), data.x, data.y, chosen, generator)
+        losses.append(float(loss.detach()))
+        logits.append(seen)
+    assert torch.equal(logits[0], logits[1])
+    assert torch.equal(logits[0], logits[2])
+    # The entropy term is there as soon as consistency is: it is the first step without the second.
+    per_unit = losses[2] - losses[1]
+    entropy = losses[1] - losses[0] - per_unit
+    assert per_unit > 1e-6
+    assert 0.0 < entropy <= 0.1 * math.log(2) + 1e-6
+
+
 def test_auxiliary_losses_train_the_weights_of_the_streams() -> None:
     net = build(TINY, draws="batch")
     names = stream_names(net)
@@ -196,9 +250,14 @@ def test_auxiliary_losses_train_the_weights_of_the_streams() -> None:
 def test_balanced_batches_show_every_class_equally_often() -> None:
     y = torch.tensor([0] * 90 + [1] * 10)
     data = Pictures(torch.zeros(100, 1, 1, 1), y, torch.zeros(0), y[:0])
-    draws = [data.sampler(b)(4000, torch.Generator().manual_seed(0))[1].float().mean() for b in (False, True)]
-    assert 0.05 < float(draws[0]) < 0.15
-    assert 0.45 < float(draws[1]) < 0.55
+    shares = [
+        float(data.sampler(b)(4000, torch.Generator().manual_seed(0))[1].float().mean())
+        for b in (False, True, 1.0, 0.5)
+    ]
+    assert 0.05 < shares[0] < 0.15
+    assert 0.45 < shares[1] < 0.55
+    assert shares[2] == shares[1]
+    assert 0.2 < shares[3] < 0.3  # weights 9^(1/2) to 1
 
 
 def test_recipes_are_read_and_refused_by_name(tmp_path: Path) -> None:
@@ -299,9 +358,10 @@ def test_a_checkpoint_from_before_a_setting_existed_had_its_default(tmp_path: Pa
     ("changes", "name"),
     [
         ({"consistency": 1.0}, "consistency"),
-        ({"consistency": 1.0, "copies": 2, "method": "trades"}, "consistency"),
+        ({"method": "smoothadv"}, "copies"),
         ({"consistency": -1.0, "copies": 2}, "consistency"),
         ({"average": 1.0}, "average"),
+        ({"balanced": 1.5}, "balanced"),
         ({"copies": 0}, "copies"),
     ],
 )

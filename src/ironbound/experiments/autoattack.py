@@ -55,9 +55,9 @@ class Attacked:
     def trained(self) -> str:
         """How, in a few words."""
         r = self.recipe
-        how = {"noise": "", "adversarial": "adversarial, ", "trades": "TRADES, "}[r.method]
+        how = {"noise": "", "adversarial": "adversarial, ", "smoothadv": "SmoothAdv, ", "trades": "TRADES, "}
         budget = f"{r.norm} {255 * r.eps:g}/255, " if r.method != "noise" else ""
-        return f"{r.network}, {how}{budget}sigma {r.sigma:g}, {r.steps:,} steps"
+        return f"{r.network}, {how[r.method]}{budget}sigma {r.sigma:g}, {r.steps:,} steps"
 
 
 def figure(context: Context) -> Result:

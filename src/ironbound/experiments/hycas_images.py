@@ -19,6 +19,7 @@ from ironbound.errors import ConfigError
 from ironbound.experiments.context import Context
 from ironbound.experiments.curves import plot
 from ironbound.experiments.hycas_attacks import attacked, strengths
+from ironbound.experiments.hycas_choice import candidates
 from ironbound.experiments.measure import Row, accuracy, certified
 from ironbound.experiments.paired import balanced, mcnemar, only
 from ironbound.experiments.result import Cell, Result, Table
@@ -44,8 +45,9 @@ def figure(context: Context) -> Result:
 
     Settings: data; networks (name -> changes of a recipe); certified (pairs "network:classifier"); images,
     and fewer of them for some pairs (fewer); draws, alpha; options (classifier -> settings of it); radii,
-    plot; paired (two pairs of the same images each); attacked (names of networks), attacked_images, eps (in
-    1/255), eot, judge, attack_steps; strong, strong_images, strengths (see `hycas_attacks`); notes.
+    plot; paired (two pairs of the same images each); attacked (names of networks), attacked_images,
+    attacked_pairs, eps (in 1/255), eot, judge, attack_steps; strong, strong_images, strengths (see
+    `hycas_attacks`); held_out (see `hycas_choice`; none if absent); notes.
 
     Published figures: columns, rows and a note, printed as they are.
 
@@ -62,9 +64,11 @@ def figure(context: Context) -> Result:
         tables.append(_paired(context, found))
     test = official_test(Recipe(name="", data=settings["data"]))
     if settings["attacked"]:
-        tables.append(attacked(context, trained, narrow, test))
+        tables += attacked(context, trained, narrow, test)
     if settings["strong"]:
         tables.append(strengths(context, trained, narrow, test))
+    if "held_out" in settings:
+        tables.append(candidates(context, trained, narrow))
     if context.published:
         published = context.published
         rows = tuple(tuple(row) for row in published["rows"])

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import comb
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ironbound.errors import InputError
 from ironbound.experiments.measure import accuracy, radius
 
@@ -52,3 +55,15 @@ def balanced(rows: Sequence[Mapping[str, Any]], radii: Sequence[float]) -> list[
     classes = sorted({row["label"] for row in rows})
     parts = [accuracy([row for row in rows if row["label"] == label], 0, radii) for label in classes]
     return [sum(column) / len(parts) for column in zip(*parts, strict=True)]
+
+
+def shares(right: Sequence[int], labels: Sequence[int] | NDArray[Any]) -> tuple[float, float]:
+    """Percent of 0-or-1 answers that are right, and the mean of that over the classes.
+
+    Example:
+        >>> shares([1, 1, 1, 0], [0, 0, 0, 1])
+        (75.0, 50.0)
+    """
+    given, known = np.asarray(right, dtype=np.float64), np.asarray(labels)
+    each = [float(given[known == label].mean()) for label in np.unique(known)]
+    return 100.0 * float(given.mean()), 100.0 * sum(each) / len(each)

@@ -27,10 +27,10 @@ class Pictures:
     held_x: Tensor
     held_y: Tensor
 
-    def sampler(self, balanced: bool) -> Callable[[int, torch.Generator], tuple[Tensor, Tensor]]:
-        """A function (batch size, generator) -> images, labels; with `balanced` all classes equally often."""
+    def sampler(self, balanced: bool | float) -> Callable[[int, torch.Generator], tuple[Tensor, Tensor]]:
+        """A function (batch size, generator) -> images, labels; `balanced` is as in `Recipe`."""
         counts = torch.bincount(self.y).double()
-        weights = (1.0 / counts)[self.y] if balanced else None
+        weights = counts.pow(-float(balanced))[self.y] if balanced else None
 
         def draw(size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
             if weights is None:
@@ -52,15 +52,24 @@ def pictures(recipe: Recipe, *, cache: Path | str | None = None) -> Pictures:
     Raises:
         InputError: the set cannot be found.
     """
+    return _of(*_parts(recipe, cache))
+
+
+def held_out(recipe: Recipe, *, cache: Path | str | None = None) -> ImageSet:
+    """The images of a recipe that neither training nor a table of results sees: what choices are made on."""
+    return _parts(recipe, cache)[1]
+
+
+def _parts(recipe: Recipe, cache: Path | str | None) -> tuple[ImageSet, ImageSet]:
     if recipe.data == "pneumonia":
-        return _of(images.pneumonia("train", cache=cache), images.pneumonia("val", cache=cache))
+        return images.pneumonia("train", cache=cache), images.pneumonia("val", cache=cache)
     load = {"mnist": images.mnist, "fashion-mnist": images.fashion_mnist, "cifar10": images.cifar10}
     whole = load[recipe.data]("train", cache=cache)
     cut = len(whole) - HELD_OUT
-    parts = [
+    first, last = (
         ImageSet(whole.images[s], whole.labels[s], whole.class_names) for s in (slice(cut), slice(cut, None))
-    ]
-    return _of(*parts)
+    )
+    return first, last
 
 
 def official_test(recipe: Recipe, *, cache: Path | str | None = None) -> ImageSet:

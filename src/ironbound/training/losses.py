@@ -54,17 +54,23 @@ def loss_of(
         apart = functional.kl_div(
             other, functional.log_softmax(clean, 1), reduction="batchmean", log_target=True
         )
-        return functional.cross_entropy(clean, y) + recipe.beta * apart, clean[:size]
+        loss = functional.cross_entropy(clean, y) + recipe.beta * apart
+        return loss + _divided(clean, recipe), clean[:size]
     logits = recipe.temperature * net(attacked)
-    loss = functional.cross_entropy(logits, y)
-    if recipe.consistency > 0.0:
-        loss = loss + disagreement(logits, recipe.copies, recipe.consistency, recipe.entropy)
+    loss = functional.cross_entropy(logits, y) + _divided(logits, recipe)
     if weights.names and recipe.auxiliary > 0.0:
         place = int(torch.randint(len(weights.names), (1,), generator=generator))
         with cast(HyCASNet, net).only(cast(Stream, weights.names[place])):
             alone = functional.cross_entropy(recipe.temperature * net(attacked), y)
         loss = loss + recipe.auxiliary * weights(place, alone)
     return loss, logits[:size]
+
+
+def _divided(logits: Tensor, recipe: Recipe) -> Tensor | float:
+    """What the recipe charges for answers that differ between the draws of an image."""
+    if recipe.consistency == 0.0:
+        return 0.0
+    return disagreement(logits, recipe.copies, recipe.consistency, recipe.entropy)
 
 
 def disagreement(logits: Tensor, copies: int, consistency: float, entropy: float) -> Tensor:
@@ -81,31 +87,45 @@ def disagreement(logits: Tensor, copies: int, consistency: float, entropy: float
         0.0
     """
     each = functional.log_softmax(logits, dim=1).unflatten(0, (copies, -1))
-    log_mean = torch.logsumexp(each, dim=0) - math.log(copies)
+    log_mean = mean_answer(logits, copies)
     mean = log_mean.exp()
     apart = (mean * (log_mean - each)).sum(dim=2).mean()
     return consistency * apart - entropy * (mean * log_mean).sum(dim=1).mean()
 
 
+def mean_answer(logits: Tensor, copies: int) -> Tensor:
+    """Logarithms of the mean probabilities of an image's copies: (copies * B, classes) -> (B, classes).
+
+    Example:
+        >>> turned = torch.tensor([[9.0, 0.0], [0.0, 9.0]])
+        >>> mean_answer(turned, 2).exp()
+        tensor([[0.5000, 0.5000]])
+    """
+    each = functional.log_softmax(logits, dim=1).unflatten(0, (copies, -1))
+    return torch.logsumexp(each, dim=0) - math.log(copies)
+
+
 def worst_shift(net: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     """A shift within the recipe's ball that raises the loss: projected gradient ascent from a random start.
 
-    Internal draws are fresh in every step, so the ascent follows their expectation.
+    Internal draws are fresh in every step, so the ascent follows their expectation. With "smoothadv" all
+    copies of an image are shifted alike, against their mean answer; else each copy by itself.
     """
     training = net.training
     net.eval()
     step = 2.5 * recipe.eps / recipe.attack_steps
-    start = (2 * torch.rand(x.shape, generator=generator) - 1).to(x.device) * recipe.eps
-    shift = _inside(start, recipe)
+    alike = recipe.copies if recipe.method == "smoothadv" else 1
+    start = (2 * torch.rand((len(x) // alike, *x.shape[1:]), generator=generator) - 1).to(x.device)
+    shift = _inside(start * recipe.eps, recipe)
     clean = None
     if recipe.method == "trades":
         with torch.no_grad():
             clean = functional.softmax(recipe.temperature * net(x), dim=1)
     for _ in range(recipe.attack_steps):
         shift = shift.detach().requires_grad_(True)
-        logits = recipe.temperature * net(x + shift)
+        logits = recipe.temperature * net(x + shift.repeat(alike, 1, 1, 1))
         if clean is None:
-            loss = functional.cross_entropy(logits, y)
+            loss = functional.nll_loss(mean_answer(logits, alike), y[: len(shift)])
         else:
             loss = functional.kl_div(functional.log_softmax(logits, 1), clean, reduction="batchmean")
         (slope,) = torch.autograd.grad(loss, shift)
@@ -116,7 +136,7 @@ def worst_shift(net: nn.Module, x: Tensor, y: Tensor, recipe: Recipe, generator:
             shift = shift + step * slope / size
         shift = _inside(shift.detach(), recipe)
     net.train(training)
-    return shift.detach()
+    return shift.detach().repeat(alike, 1, 1, 1)
 
 
 def _inside(shift: Tensor, recipe: Recipe) -> Tensor:

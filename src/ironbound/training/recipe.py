@@ -13,12 +13,12 @@ from typing import Any, Literal
 from ironbound.errors import ConfigError, InputError, wrong_value
 
 Kind = Literal["hycas", "plain"]
-Method = Literal["noise", "adversarial", "trades"]
+Method = Literal["noise", "adversarial", "smoothadv", "trades"]
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "data": ("pneumonia", "mnist", "fashion-mnist", "cifar10"),
     "network": ("hycas", "plain"),
-    "method": ("noise", "adversarial", "trades"),
+    "method": ("noise", "adversarial", "smoothadv", "trades"),
     "norm": ("linf", "l2"),
     "mode": ("normalized", "residual"),
     "gate": ("stream", "channel"),
@@ -36,18 +36,22 @@ class Recipe:
         width, blocks, fold, mode, gate, injection, streams: as in `HyCASConfig`; `streams` lists the streams
             to keep, "" for the published ones. Only the first three matter for a plain network.
         sigma: standard deviation of the noise on the input, in pixels of [0, 1]; 0 for none.
-        method: "noise" (cross-entropy under noise), "adversarial" (on the worst input found), or "trades".
+        method: "noise" (cross-entropy under noise), "adversarial" (on the worst input found for each draw of
+            noise), "smoothadv" (on the worst input found for the mean answer of all copies, which is attacked
+            as one smoothed classifier; Salman et al. 2019, arXiv 1906.04584), or "trades".
         eps, norm, attack_steps, beta: of the inner attack, and the weight of the second term of TRADES.
         auxiliary: weight of the losses of single streams; 0 for none. One stream a step is asked, at random,
             and the streams' weights are learned (as log-variances).
         copies: draws of noise an image in every batch.
         consistency: weight of the divergence of the answers under each draw from their mean, which makes a
             vote under noise less divided (Jeong and Shin 2020, arXiv 2006.04062); it needs 2 or more copies.
+            With "trades" the answers are those before the attack, else those under it.
         entropy: weight of the entropy of that mean, added to the loss; it counts where consistency does.
         average: how much of a running mean of the weights a step keeps (the mean is what is kept in the end
             and judged on held-out images); 0 for the last weights.
         temperature: logits are multiplied by it in the loss. Logits of a Lipschitz network are small.
-        balanced: whether every class is drawn equally often.
+        balanced: True if every class is drawn equally often, False if as often as it occurs; or a power
+            between 0 and 1 in between: each image's weight is its class's count to minus this power.
         steps, batch, rate, decay: of AdamW; the rate rises over the first twentieth and falls as a cosine.
         seed: of initial weights, batches, noise and internal draws.
     Raises:
@@ -80,7 +84,7 @@ class Recipe:
     entropy: float = 0.0
     average: float = 0.0
     temperature: float = 16.0
-    balanced: bool = False
+    balanced: bool | float = False
     steps: int = 1000
     batch: int = 64
     rate: float = 5e-3
@@ -101,12 +105,14 @@ class Recipe:
         for name in ("rate", "temperature"):
             if not 0.0 < float(getattr(self, name)) < math.inf:
                 raise wrong_value(name, getattr(self, name), "positive and finite")
+        if not 0.0 <= self.balanced <= 1.0:
+            raise wrong_value("balanced", self.balanced, "true, false, or a power between 0 and 1")
         if not 0.0 <= self.average < 1.0:
             raise wrong_value("average", self.average, "at least 0 and below 1")
-        if self.consistency > 0.0 and (self.copies < 2 or self.method == "trades"):
-            raise wrong_value(
-                "consistency", self.consistency, '0 unless copies is at least 2 and method is not "trades"'
-            )
+        if self.consistency > 0.0 and self.copies < 2:
+            raise wrong_value("consistency", self.consistency, "0 unless copies is at least 2")
+        if self.method == "smoothadv" and self.copies < 2:
+            raise wrong_value("copies", self.copies, '2 or more for method "smoothadv"')
         if not set(self.stream_names) <= {"spectral", "frequency", "projection"}:
             raise wrong_value("streams", self.streams, '"spectral", "frequency", "projection", joined by "+"')
 
