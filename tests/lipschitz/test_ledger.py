@@ -69,6 +69,14 @@ def _fitted(layer: nn.BatchNorm2d) -> nn.BatchNorm2d:
     return layer
 
 
+def _hooked(layer: nn.Module) -> nn.Module:
+    def triple(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return 3 * output
+
+    layer.register_forward_hook(triple)
+    return layer
+
+
 @pytest.mark.parametrize(("name", "build", "shape", "share"), CASES, ids=[c[0] for c in CASES])
 def test_no_search_breaks_a_rule(
     name: str, build: Callable[[], nn.Module], shape: Shape, share: float
@@ -118,6 +126,23 @@ def test_a_user_can_register_a_rule() -> None:
     assert twice is not None
 
 
+@pytest.mark.parametrize("said", [-1.0, float("nan")])
+def test_a_rule_that_says_no_bound_is_named(said: float) -> None:
+    class Odd(nn.Identity):
+        pass
+
+    rule(Odd)(lambda module, shape, name: Step(name, "odd", said))
+    with pytest.raises(InputError, match=r"0 Odd: the rule of .*Odd says"):
+        bound(nn.Sequential(Odd()), (3,))
+
+
+def test_a_forward_of_its_own_is_refused() -> None:
+    layer = nn.ReLU()
+    layer.forward = lambda x: 3 * x  # type: ignore[method-assign, assignment]
+    with pytest.raises(InputError, match="a forward of its own"):
+        bound(layer, (3,))
+
+
 @pytest.mark.parametrize(
     ("module", "shape", "named"),
     [
@@ -129,6 +154,12 @@ def test_a_user_can_register_a_rule() -> None:
         (nn.AdaptiveAvgPool2d(2), (1, 5, 5), "only the global mean"),
         (nn.Sequential(nn.Linear(3, 2)), (4,), "cannot take inputs"),
         (nn.ReLU(), (), "input_shape must be"),
+        (nn.Softplus(threshold=1), (3,), "jumps at its threshold"),
+        (nn.Softplus(beta=-1), (3,), "jumps at its threshold"),
+        (nn.CELU(alpha=-1.0), (3,), "bounded slope for alpha > 0 only"),
+        (nn.Sequential(_hooked(nn.ReLU())), (3,), "0 ReLU has forward hooks"),
+        (nn.utils.spectral_norm(nn.Linear(3, 3)).eval(), (3,), "Linear has forward hooks"),
+        (nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), (3,), "ParametrizedLinear, which has no"),
     ],
 )
 def test_what_cannot_be_bounded_is_refused_with_the_reason(

@@ -97,8 +97,8 @@ def bound(module: nn.Module, input_shape: Shape) -> LipschitzBound:
             may compute something else.
         input_shape: shape of one input without the batch axis; the norm of a convolution depends on it.
     Raises:
-        InputError: a module has no rule (it is named), is in training mode where that matters, or cannot take
-            the given shape.
+        InputError: a module has no rule (it is named), has forward hooks, is in training mode where that
+            matters, or cannot take the given shape.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(32, 2))
@@ -122,7 +122,20 @@ def derive(module: nn.Module, shape: Shape, name: str) -> Step:
             f"{name} is a {type(module).__qualname__}, which has no Lipschitz rule; "
             f"register one with lipschitz.rule (known: {known})"
         )
-    return found(module, shape, name)
+    _unaltered(module, name)
+    step = found(module, shape, name)
+    if not step.factor >= 0.0:
+        raise InputError(f"{name}: the rule of {type(module).__qualname__} says {step.factor}, no bound")
+    return step
+
+
+def _unaltered(module: nn.Module, name: str) -> None:
+    """Refuse a module whose type does not say what a call of it computes."""
+    if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
+        raise InputError(
+            f"{name} has forward hooks or a forward of its own (torch.nn.utils.spectral_norm and weight_norm "
+            f"set such hooks), so the rule of {type(module).__qualname__} does not describe it; remove them"
+        )
 
 
 def output_shape(module: nn.Module, shape: Shape, name: str) -> Shape:

@@ -209,9 +209,12 @@ def _largest_over_frequencies(matrices: Tensor) -> float:
         for _ in range(_POWER_STEPS):
             vector = gram @ _unit(vector)
         ceiling = float(torch.linalg.vector_norm(vector, dim=(-2, -1)).max()) * (1.0 + _HEADROOM) ** 2
-        # Rounding the entries, a product over `rows` terms and a factorisation of order `size`, for matrices
-        # of Frobenius norm at most 1 (Higham, Accuracy and Stability, sections 3.5 and 10.1), complex x 4.
-        error = 4 * (tall.shape[-2] + size * ceiling + 4) * torch.finfo(dtype).eps
+        # Rounding the entries and a product over `rows` terms, for matrices of Frobenius norm at most 1, and
+        # a factorisation of order `size`, whose error is at most (size + 1) units times the trace of what is
+        # factorised (Higham, Accuracy and Stability, section 3.5 and theorem 10.3); four units of roundoff
+        # a complex operation.
+        trace = size * ceiling - float(gram.diagonal(dim1=-2, dim2=-1).real.sum(dim=-1).min())
+        error = 2 * (tall.shape[-2] + 4 + (size + 1) * trace) * torch.finfo(dtype).eps
         if error <= 0.5 * _HEADROOM * ceiling:
             break
     room = ceiling * torch.eye(size, dtype=gram.dtype) - gram

@@ -22,7 +22,7 @@ def _isometry(module: nn.Module, shape: Shape, name: str) -> Step:
     return Step(name, "reorders entries", 1.0)
 
 
-@rule(nn.ReLU, nn.ReLU6, nn.Tanh, nn.Hardtanh, nn.Softplus, nn.Softsign, nn.Softshrink, nn.LogSigmoid)
+@rule(nn.ReLU, nn.ReLU6, nn.Tanh, nn.Hardtanh, nn.Softsign, nn.Softshrink, nn.LogSigmoid)
 def _slope_at_most_one(module: nn.Module, shape: Shape, name: str) -> Step:
     return Step(name, "slope at most 1", 1.0)
 
@@ -30,6 +30,19 @@ def _slope_at_most_one(module: nn.Module, shape: Shape, name: str) -> Step:
 @rule(nn.Sigmoid)
 def _sigmoid(module: nn.Module, shape: Shape, name: str) -> Step:
     return Step(name, "slope at most 1/4", 0.25)
+
+
+@rule(nn.Softplus)
+def _softplus(module: nn.Module, shape: Shape, name: str) -> Step:
+    layer = cast(nn.Softplus, module)
+    # Torch answers x itself beyond the threshold, and so jumps there by log(1 + exp(-threshold)) / beta: at
+    # the default of 20 less than a unit in the last place of float32, which no constant here covers anyway.
+    if not (layer.beta > 0 and layer.threshold >= 20):
+        raise InputError(
+            f"{name}: Softplus with beta {layer.beta} and threshold {layer.threshold} jumps at its "
+            "threshold; only beta > 0 and a threshold of at least 20 have a rule"
+        )
+    return Step(name, "slope at most 1", 1.0)
 
 
 @rule(nn.SiLU)
@@ -51,8 +64,12 @@ def _leaky(module: nn.Module, shape: Shape, name: str) -> Step:
 
 @rule(nn.ELU, nn.CELU)
 def _elu(module: nn.Module, shape: Shape, name: str) -> Step:
-    # CELU has slope at most 1 for any alpha > 0; ELU's slope at 0- is alpha.
-    alpha = 1.0 if isinstance(module, nn.CELU) else abs(float(cast(nn.ELU, module).alpha))
+    # ELU's slope at 0- is alpha; CELU's is at most 1 for alpha > 0, and grows exponentially for others.
+    alpha = abs(float(cast(nn.ELU, module).alpha))
+    if isinstance(module, nn.CELU):
+        if not module.alpha > 0:
+            raise InputError(f"{name}: CELU has a bounded slope for alpha > 0 only; alpha is {module.alpha}")
+        alpha = 1.0
     return Step(name, "max(1, |alpha|)", max(1.0, alpha))
 
 
