@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 
 from ironbound import laws
 from ironbound.confidence import clopper_pearson_lower, clopper_pearson_upper
-from ironbound.data import adult_table
+from ironbound.data import adult, adult_table
 from ironbound.data.linear_table import LinearTable
-from ironbound.experiments import hrs_attacks, hrs_naive
+from ironbound.experiments import hrs_attacks, hrs_naive, naive_attempt, naive_example
 from ironbound.experiments.context import Context
 from ironbound.experiments.naive_worst import WorstCase, attacked, worst
 from ironbound.experiments.registry import experiment
@@ -55,7 +56,9 @@ def test_enclosures_agree_with_draws(constructed: tuple[Any, WorstCase]) -> None
         image = (inputs["image"] + share * classifier.shift).astype(np.float32)
         tokens = inputs["tokens"].copy()
         tokens[:changed] = classifier.other[:changed]
-        kept = hrs_naive.votes(problem, {"image": image, "tokens": tokens}, 1, draws, f"{share}-{changed}")
+        kept = naive_attempt.votes(
+            problem, {"image": image, "tokens": tokens}, 1, draws, f"{share}-{changed}"
+        )
         low, high = classifier.probability(share, changed)
         assert clopper_pearson_lower(kept, draws, 1e-5) <= high
         assert clopper_pearson_upper(kept, draws, 1e-5) >= low
@@ -66,7 +69,7 @@ def test_the_constructed_attack_breaks_the_product_alone(
 ) -> None:
     problem, classifier = constructed
     given = context("naive-product", tmp_path, judge=4000)
-    row = hrs_naive.attempt(given, problem, problem.examples[0], 2000)
+    row = naive_attempt.attempt(given, problem, problem.examples[0], 2000)
     assert row["tried"]
     assert row["broken"]
     assert not row["joint"]
@@ -95,7 +98,7 @@ def test_no_single_change_is_worse_than_the_linear_attack() -> None:
     table = LinearTable(generator.normal(size=3), tuple(generator.normal(size=k) for k in (2, 5, 4)), 0.1)
     inputs = {"numeric": generator.normal(size=3), "categorical": np.array([0, 3, 1])}
     for label, sign in ((1, 1.0), (0, -1.0)):
-        found = hrs_naive.linear_attack(table, inputs, label, 0.5, 1)
+        found = naive_attempt.linear_attack(table, inputs, label, 0.5, 1)
         assert np.linalg.norm(found["numeric"] - inputs["numeric"]) <= 0.5
         assert np.count_nonzero(found["categorical"] != inputs["categorical"]) == 1
         mine = sign * table.score({name: value[None] for name, value in found.items()})[0]
@@ -108,11 +111,18 @@ def test_no_single_change_is_worse_than_the_linear_attack() -> None:
                 assert sign * table.score({"numeric": moved[None], "categorical": codes[None]})[0] >= mine
 
 
-def test_the_smoke_size_of_the_product_runs(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def tables() -> tuple[adult_table.AdultTable, adult_table.AdultTable]:
     try:
-        adult_table.load()
+        return adult_table.load()
     except ValueError:
         pytest.skip("adult is not in IRONBOUND_DATA")
+
+
+def test_the_smoke_size_of_the_product_runs(
+    tmp_path: Path, tables: tuple[adult_table.AdultTable, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adult_table, "load", lambda *given: tables)
     given = context(
         "naive-product",
         tmp_path,
@@ -122,6 +132,31 @@ def test_the_smoke_size_of_the_product_runs(tmp_path: Path) -> None:
     result = hrs_naive.table(given)
     assert result.ok
     assert result.tables[0].rows[0][:2] == ("adult", 3)
+
+
+def test_an_attacked_row_is_shown_value_by_value(
+    tmp_path: Path, tables: tuple[adult_table.AdultTable, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adult_table, "load", lambda *given: tables)  # reading it takes seconds
+    training, test = tables
+    given = context("naive-product", tmp_path, judge=3000, tasks={"adult": {"inputs": 24, "draws": 10_000}})
+    problem = adult.load(rows=24)
+    row = naive_attempt.attempt(given, problem, problem.examples[23], 10_000)
+    assert row["broken"]
+    table = naive_example.concrete(given, row)
+    cells = {str(cell[0]): cell[1:] for cell in table.rows}
+    assert cells["age"][0] == f"{test.numeric[23, 0]:.0f}"
+    ((place, _, after),) = row["written"]
+    name, values = adult_table.CATEGORICAL[place], training.categories[place]
+    assert cells[name] == (values[test.categorical[23, place]], f"**{values[after]}**")
+    unchanged = [one for one in adult_table.CATEGORICAL if one != name]
+    assert all(cells[one][0] == cells[one][1] for one in unchanged)
+    assert naive_example.changes("adult", row) == f"{name}: {cells[name][0]} to {values[after]}"
+    # The numbers shown are those that were moved: as far as the row says, in standard deviations.
+    kept = json.loads((tmp_path / "pieces" / "example-row-00023.json").read_text())["value"]
+    shift = (np.array(kept["after"]) - kept["before"]) / training.numeric.std(axis=0)
+    assert np.linalg.norm(shift) == pytest.approx(row["moved"])
+    assert cells["the joint certificate covers it"] == ("yes", "no")
 
 
 KEPT = {"input": "a", "covered": True, "changes": 1, "outcome": "kept", "share": 0.8}

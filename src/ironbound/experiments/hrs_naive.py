@@ -7,34 +7,15 @@ side they are not: an attacker of both stays inside both budgets and turns the a
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from functools import partial
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ironbound.attacks import JointAttack
-from ironbound.attacks.joint import squared_norm
-from ironbound.baselines import naive_product
-from ironbound.confidence import clopper_pearson_upper
 from ironbound.data import adult
-from ironbound.data.linear_table import LinearTable
-from ironbound.data.problem import Example, Problem
 from ironbound.data.tasks import load_task
 from ironbound.experiments.context import Context
-from ironbound.experiments.naive_worst import WorstCase, attacked, worst
+from ironbound.experiments.naive_attempt import Record, attempt
+from ironbound.experiments.naive_example import changes, concrete
+from ironbound.experiments.naive_worst import worst
 from ironbound.experiments.result import Cell, Result, Table
-from ironbound.smoothing import SmoothedClassifier
-from ironbound.smoothing.answers import labels
-from ironbound.smoothing.draws import Draws
-from ironbound.threats import Threat
-
-Record = dict[str, Any]
-
-_PART = 1024
 
 
 def table(context: Context) -> Result:
@@ -47,6 +28,7 @@ def table(context: Context) -> Result:
     cells: list[tuple[Cell, ...]] = []
     turned: list[tuple[str, Record]] = []
     contradicted = 0
+    told: list[str] = []
     for task, sizes in context.settings["tasks"].items():
         found = _pieces(context, task, sizes["inputs"])
         tried = [row for row in found if row["tried"]]
@@ -55,6 +37,7 @@ def table(context: Context) -> Result:
         turned += [(task, row) for row in broken]
         lowest = min((row["share"] for row in tried), default=None)
         cells.append((task, len(found), len(tried), len(broken), sum(r["joint"] for r in broken), lowest))
+        told.append(f"{len(broken) or 'none'} of {len(tried)} on {task}")
     certainty = context.settings["certainty"]
     columns = (
         "task",
@@ -64,17 +47,22 @@ def table(context: Context) -> Result:
         "of these, inside the joint certificate",
         "least share of the answer after the attack",
     )
+    constructed = _worst_cases(context)
+    turned_too = sum(row[-1] == "yes" for row in constructed.rows)
     note = (
-        "Both hold: a radius above 0 against the numbers alone, and one change or more against words or "
-        "fields alone. Turned: so few of the fresh draws at the attacked input give the certified answer "
-        f"that its probability is below 1/2, by a Clopper-Pearson bound at error probability {certainty:g} "
-        "for each input. The joint certificate of the same input, from the same draws, never allowed the "
-        "attack."
+        f"Turned by an attack that the product calls safe: {', '.join(told)}; and {turned_too} of "
+        f"{len(constructed.rows)} constructed classifiers (last table). Both hold: a radius above 0 against "
+        "the numbers alone, and one change or more against words or fields alone. Turned: so few of the "
+        "fresh draws at the attacked input give the certified answer that its probability is below 1/2, by a "
+        f"Clopper-Pearson bound at error probability {certainty:g} for each input. The joint certificate of "
+        f"the same input, from the same draws, allowed {contradicted} of these attacks."
     )
     first = Table("What the product of one-channel certificates calls safe", columns, tuple(cells), note)
     turned.sort(key=lambda one: one[1]["share"])
     shown = context.settings["shown"]
-    kept = [row for task in context.settings["tasks"] for row in [r for t, r in turned if t == task][:shown]]
+    kept: list[tuple[str, Record]] = []
+    for task in context.settings["tasks"]:
+        kept += [one for one in turned if one[0] == task][:shown]
     second = Table(
         "Attacked inputs",
         (
@@ -98,15 +86,15 @@ def table(context: Context) -> Result:
                 row["joint_radius"],
                 row["share"],
                 row["upper"],
-                row["words"],
+                changes(task, row),
             )
-            for row in kept
+            for task, row in kept
         ),
         "Share: of the certified answer among the fresh draws. Allowed: by the product. A dash for the joint "
         "radius: with so many changes nothing is certified jointly.",
     )
-    third = _worst_cases(context)
-    return Result((first, second, third), (), (), ok=not contradicted)
+    example = [concrete(context, row) for task, row in turned if task == adult.NAME][:1]
+    return Result((first, *example, second, constructed), (), (), ok=not contradicted)
 
 
 def _pieces(context: Context, task: str, count: int) -> list[Record]:
@@ -185,123 +173,3 @@ def _worst_case(context: Context, p: float, sigma: float, beta: float) -> Record
         "share": row["share"],
         "broken": "yes" if row["broken"] else "no",
     }
-
-
-def attempt(context: Context, problem: Problem, example: Example, draws: int) -> Record:
-    """One input: its two one-channel certificates, the attack inside both, and the verdict."""
-    settings = context.settings
-    model = SmoothedClassifier(problem.base, problem.smoothing, 2, class_names=problem.class_names)
-    known: dict[str, Any] = {
-        "n": draws,
-        "alpha": settings["alpha"],
-        "seed": context.seed,
-        "input_id": example.id,
-    }
-    numbers, changes = _channels(problem.threat)
-    alone = {
-        name: model.certify(example.inputs, threat=Threat(**{name: problem.threat[name]}), **known)
-        for name in (numbers, changes)
-    }
-    product = naive_product(alone[numbers], alone[changes])
-    row: Record = {"id": example.id, "tried": False, "broken": False, "joint": False, "share": 1.0}
-    if product.prediction is None or not (product.radius or 0.0) > 0.0 or product.budget < 1:
-        return row
-    assert product.radius is not None
-    amounts = {numbers: product.radius, changes: product.budget}
-    if isinstance(problem.base, LinearTable):
-        there = linear_attack(
-            problem.base, example.inputs, product.prediction, product.radius, product.budget
-        )
-    elif isinstance(problem.base, WorstCase):
-        there = attacked(problem.base, example.inputs, product.radius, product.budget)
-    else:
-        attack = JointAttack(
-            problem.base, problem.smoothing, problem.threat, model.rules, judge=1, **settings["attack"]
-        )
-        there = attack(example.inputs, product.prediction, seed=context.seed, **amounts).attacked
-    square = squared_norm(there[numbers], example.inputs[numbers])
-    changed = np.flatnonzero(there[changes] != example.inputs[changes])
-    assert square <= Fraction(product.radius) ** 2
-    assert changed.size <= product.budget
-    moved = min(math.sqrt(square), product.radius)
-    kept = votes(problem, there, product.prediction, settings["judge"], example.id)
-    upper = float(clopper_pearson_upper(kept, settings["judge"], settings["certainty"]))
-    joint = model.certify(example.inputs, threat=problem.threat, **known)
-    return row | {
-        "tried": True,
-        "radius": product.radius,
-        "budget": product.budget,
-        "moved": moved,
-        "changed": int(changed.size),
-        "share": kept / settings["judge"],
-        "upper": upper,
-        "broken": upper < 0.5,
-        "joint": joint.covers(**{numbers: moved, changes: int(changed.size)}),
-        "joint_radius": joint.frontier[int(changed.size)],
-        "words": _told(example, changes, changed, there[changes]),
-        "along": _along(problem.base, example.inputs[numbers], there[numbers]),
-    }
-
-
-def linear_attack(
-    table: LinearTable, inputs: Mapping[str, NDArray[Any]], label: int, radius: float, budget: int
-) -> dict[str, NDArray[Any]]:
-    """The change within both budgets that lowers the score of the label most: against the weights of the
-    numbers, and in the fields where another category costs it most.
-
-    Example:
-        >>> model = LinearTable(np.array([3.0, 4.0]), (np.array([1.0, 0.5]), np.array([0.0, 2.0])), 0.0)
-        >>> inputs = {"numeric": np.zeros(2), "categorical": np.array([0, 1])}
-        >>> found = linear_attack(model, inputs, 1, 1.0, 1)
-        >>> found["numeric"].round(6).tolist(), found["categorical"].tolist()
-        ([-0.6, -0.8], [0, 0])
-    """
-    sign = 1.0 if label == 1 else -1.0
-    start = np.asarray(inputs["numeric"], dtype=np.float64)
-    shift = -sign * table.numeric * (radius / np.linalg.norm(table.numeric))
-    moved = start + shift
-    while squared_norm(moved, start) > Fraction(radius) ** 2:
-        shift *= 1 - 1e-12
-        moved = start + shift
-    codes = np.array(inputs["categorical"])
-    worst = [int(np.argmin(sign * weights)) for weights in table.fields]
-    loss = [
-        sign * float(weights[code] - weights[to])
-        for weights, code, to in zip(table.fields, codes, worst, strict=True)
-    ]
-    for place in np.argsort(loss)[::-1][:budget]:
-        codes[place] = worst[place]
-    return {"numeric": moved, "categorical": codes}
-
-
-def votes(problem: Problem, inputs: Mapping[str, Any], label: int, draws: int, name: str) -> int:
-    """How many of so many fresh draws at an input give the label."""
-    noise = Draws(problem.smoothing, problem.smoothing.check(inputs), 0x5EED, f"{name}+", "prediction")
-    kept = 0
-    for start in range(0, draws, _PART):
-        stop = min(start + _PART, draws)
-        answers = labels(problem.base(noise.take(start, stop)), stop - start, 2, problem.class_names)
-        kept += int((answers == label).sum())
-    return kept
-
-
-def _along(base: Any, clean: NDArray[Any], there: NDArray[Any]) -> float:
-    """Which share of a constructed classifier's shift an attack has made; 1 for every other base."""
-    if not isinstance(base, WorstCase):
-        return 1.0
-    moved = (np.asarray(there, dtype=np.float64) - clean).reshape(-1)
-    shift = base.shift.reshape(-1)
-    return math.fsum(moved * shift) / math.fsum(shift * shift)
-
-
-def _channels(threat: Threat) -> tuple[str, str]:
-    """The channel of numbers and the one of words or fields."""
-    discrete = [name for name, budget in threat.items() if hasattr(budget, "max_d")]
-    numbers = [name for name in threat if name not in discrete]
-    return numbers[0], discrete[0]
-
-
-def _told(example: Example, channel: str, places: Sequence[int] | NDArray[np.int64], codes: Any) -> str:
-    """Which places were changed, from which code to which, and in what text."""
-    pairs = ", ".join(f"{p}: {int(example.inputs[channel][p])} to {int(codes[p])}" for p in places)
-    return f"{pairs} ({example.text[:60]})" if example.text else pairs
