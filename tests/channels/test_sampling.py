@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ironbound.channels import AbstractChannel, Categorical, Gaussian, Mask, UniformReplacement
+from ironbound.channels import (
+    AbstractChannel,
+    AdaptiveGaussian,
+    AnisotropicGaussian,
+    Categorical,
+    Gaussian,
+    Mask,
+    UniformReplacement,
+)
 from ironbound.laws import Law, compose
 from ironbound.threats import L2, FieldsL0, TokenL0
 
@@ -108,6 +116,42 @@ def test_gaussian_noise_is_normal_in_the_units_of_the_input(dtype: str) -> None:
         squares = float(np.sum(column**2))
         assert FALSE_ALARM / 2 < stats.chi2.cdf(squares, DRAWS) < 1 - FALSE_ALARM / 2
     assert abs(float(np.mean(noise[:, 0] * noise[:, 1]))) < 5 / math.sqrt(DRAWS)
+
+
+SIGMAS = [0.1, 0.12, 0.3, 1 / 3, 0.7, 1e-3, 20.1, 2.5e4]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_noise_is_never_less_than_what_the_certificate_states(
+    dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At draws of exactly 1, each channel's noise is the least number of its type that is not below sigma."""
+
+    def ones(generator: object, shape: tuple[int, ...], dtype: Any) -> Any:
+        return np.ones(shape, dtype=dtype)
+
+    class Ones:
+        def standard_normal(self, shape: tuple[int, ...], dtype: Any) -> Any:
+            return np.ones(shape, dtype=dtype)
+
+    for module in ("gaussian", "adaptive"):
+        monkeypatch.setattr(f"ironbound.channels.{module}.standard_normal", ones)
+    zero, seen = np.zeros(1, dtype=dtype), list[Any]()
+
+    def masker(first: Any) -> Any:
+        seen.append(first)
+        return np.ones_like(first)
+
+    below = 0
+    for sigma in SIGMAS:
+        plain = Gaussian(sigma).sample(zero, random(), 1)
+        uneven = AnisotropicGaussian([sigma]).sample(zero, Ones(), 1)  # type: ignore[arg-type]
+        AdaptiveGaussian(sigma, sigma, masker, "ones").sample(zero, random(), 1)
+        for drawn in (plain, uneven, seen[-1]):
+            assert drawn.dtype == dtype
+            assert float(np.nextafter(drawn[0, 0], dtype(0))) < sigma <= float(drawn[0, 0])
+        below += float(dtype(sigma)) < sigma
+    assert (below > 0) == (dtype is np.float32)  # rounding to nearest would not do
 
 
 def test_images_of_whole_grey_levels_become_float32_in_the_same_units() -> None:

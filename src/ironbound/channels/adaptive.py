@@ -32,7 +32,7 @@ import numpy as np
 from ironbound import laws
 from ironbound.channels.base import AbstractChannel, Array
 from ironbound.channels.gaussian import Gaussian
-from ironbound.channels.normal import standard_normal
+from ironbound.channels.normal import not_below, standard_normal
 from ironbound.errors import InputError, wrong_value
 from ironbound.threats import Budget
 
@@ -108,7 +108,7 @@ class AdaptiveGaussian(AbstractChannel):
 
     def sample(self, value: Array, generator: np.random.Generator, count: int) -> Array:
         shape = (count, *value.shape)
-        seen = value + value.dtype.type(self.first) * standard_normal(generator, shape, value.dtype)
+        seen = value + not_below(self.first, value.dtype) * standard_normal(generator, shape, value.dtype)
         mask = self._masks(seen)
         sigma = self._second(mask).reshape(count, *(1,) * value.ndim)
         masked = mask * value + sigma * standard_normal(generator, shape, value.dtype)

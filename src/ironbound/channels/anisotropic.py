@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ironbound import laws
 from ironbound.channels.base import AbstractChannel, Array, as_array
 from ironbound.channels.gaussian import Gaussian
+from ironbound.channels.normal import not_below
 from ironbound.errors import InputError, wrong_value
 from ironbound.threats import Budget
 
@@ -98,7 +99,7 @@ class AnisotropicGaussian(AbstractChannel):
     def pure_noise(self, value: Array, generator: np.random.Generator, count: int) -> Array:
         """N(0, sigma_i^2) in every coordinate; shape (count, *value.shape)."""
         noise = generator.standard_normal((count, *value.shape), dtype=value.dtype)
-        noise *= self._array.astype(value.dtype)
+        noise *= not_below(self._array, value.dtype)
         return noise
 
     def add_noise(self, value: Array, noise: Array, out: Array) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from ironbound import laws
 from ironbound.channels.base import AbstractChannel, Array, as_array
 from ironbound.channels.grid import LARGEST_SCALE, rounded_normal
-from ironbound.channels.normal import standard_normal
+from ironbound.channels.normal import not_below, standard_normal
 from ironbound.errors import InputError, wrong_value
 from ironbound.threats import Budget
 
@@ -147,7 +147,7 @@ class Gaussian(AbstractChannel):
             steps = rounded_normal(self._scale).draw(generator, count * value.size)
             return steps.reshape(count, *value.shape).astype(value.dtype, copy=False)
         noise = standard_normal(generator, (count, *value.shape), value.dtype)
-        noise *= value.dtype.type(self.sigma)
+        noise *= not_below(self.sigma, value.dtype)
         return noise
 
     def add_noise(self, value: Array, noise: Array, out: Array) -> None:

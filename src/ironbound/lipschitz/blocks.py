@@ -11,14 +11,22 @@ import json
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ironbound.channels.normal import not_below
 from ironbound.errors import InputError, wrong_value
 from ironbound.lipschitz.noise import draws_are_independent, sources, undisturbed
 
-SCHEME = "torch-sha256-64-v1"
-"""Named in every record; any change of what is drawn needs a new name."""
+SCHEME = "torch-sha256-64-v2"
+"""Named in every record; any change of what is drawn needs a new name.
+
+Version 2 draws the numbers of version 1, and scales them by sigma rounded up in place of to nearest.
+"""
+
+_STREAM = "torch-sha256-64-v1"
+"""What the keys are made of."""
 
 BLOCK = 64
 
@@ -31,7 +39,7 @@ def normal_block(seed: int, input_id: str, purpose: str, block: int, width: int)
         >>> tuple(one.shape), torch.equal(one, two)
         ((64, 3), False)
     """
-    text = json.dumps([SCHEME, seed, input_id, purpose, block])
+    text = json.dumps([_STREAM, seed, input_id, purpose, block])
     key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
     return torch.randn(BLOCK, width, generator=torch.Generator().manual_seed(key))
 
@@ -71,13 +79,14 @@ def scores(
         seed, input_id, purpose: the address of the draws.
     """
     noised = math.prod(x.shape) if sigma > 0.0 else 0
+    scale = float(not_below(sigma, np.float32))  # torch would round sigma to nearest, half the time down
     found = sources(net)
     for block in range(-(-count // BLOCK)):
         rows = min(BLOCK, count - block * BLOCK)
         numbers = normal_block(seed, input_id, purpose, block, noised + size)[:rows]
         batch = x.expand(rows, *x.shape)
         if noised:
-            batch = batch + sigma * numbers[:, :noised].reshape(batch.shape)
+            batch = batch + scale * numbers[:, :noised].reshape(batch.shape)
         with torch.no_grad():
             if found:
                 with found[0].supplied(numbers[:, noised:]):

@@ -1,6 +1,6 @@
 """Counter-based randomness: which generator draws the noise of which block of which input.
 
-The key of a Philox generator is a hash of (scheme, run seed, input id, purpose), and the block number goes
+The key of a Philox generator is a hash of (stream, run seed, input id, purpose), and the block number goes
 into its counter. So no draw depends on batch size, order, number of workers, or on a restart, and draws of
 different purposes (selection, estimation, prediction) are never shared.
 
@@ -21,9 +21,12 @@ from ironbound.channels.base import Array
 from ironbound.errors import wrong_value
 
 # Named in every certificate; any change of what is drawn (key, block rule, samplers) needs a new name.
-SCHEME = "philox-sha256-v2"
+# Version 3 draws the numbers of version 2, and scales them by sigma rounded up in place of to nearest.
+SCHEME = "philox-sha256-v3"
 # The same, but the key names a channel instead of an input: all inputs meet the same noise.
-SHARED_SCHEME = "philox-sha256-v2-shared"
+SHARED_SCHEME = "philox-sha256-v3-shared"
+# What the keys are made of; of version 2, as the streams are.
+_STREAM, _SHARED_STREAM = "philox-sha256-v2", "philox-sha256-v2-shared"
 
 # A block is small enough to stay in a core's cache, and one draw at least. Blocks of small inputs begin with
 # few draws and then double, so that an input that is decided early costs little more noise than it needed.
@@ -125,12 +128,12 @@ def shared_generator(seed: int, channel: str, purpose: str, block: int) -> np.ra
         False
     """
     counter = np.array([0, 0, block, 0], dtype=np.uint64)
-    key = np.array(_key(check_seed(seed), channel, purpose, SHARED_SCHEME), dtype=np.uint64)
+    key = np.array(_key(check_seed(seed), channel, purpose, _SHARED_STREAM), dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
 @lru_cache(maxsize=256)
-def _key(seed: int, input_id: str, purpose: str, scheme: str = SCHEME) -> tuple[int, int]:
-    text = json.dumps([scheme, seed, input_id, purpose])
+def _key(seed: int, input_id: str, purpose: str, stream: str = _STREAM) -> tuple[int, int]:
+    text = json.dumps([stream, seed, input_id, purpose])
     digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little")
