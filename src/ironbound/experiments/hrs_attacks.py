@@ -152,7 +152,8 @@ def _curve(context: Context, curve: Mapping[str, Any], lines: dict[str, Line]) -
         turned = sum(one["outcome"] == "changed" for one in some)
         beaten = sum(one["covered"] and one["outcome"] == "changed" for one in some)
         cells.append((radius, len(some), 100.0 * open_ / len(some), 100.0 * turned / len(some), beaten))
-    title = f"{task}, {curve['changes']} changes"
+    number = "1 change" if curve["changes"] == 1 else f"{curve['changes']} changes"
+    title = f"{task}, {number}"
     lines[f"{title}: not certified"] = (radii, [float(row[2] or 0) for row in cells])
     lines[f"{title}: turned"] = (radii, [float(row[3] or 0) for row in cells])
     columns = (

@@ -73,7 +73,12 @@ def channels(context: Context) -> Result:
     lines = {"image only": (grid, accuracy(rows["image"], 0, grid))}
     lines |= {f"hybrid, d = {d}": (grid, accuracy(rows["both"], d, grid)) for d in range(most + 1)}
     name = f"{context.name}.png"
-    plot(context.folder / name, lines, title=f"{problem.name}: right and certified", x="radius")
+    plot(
+        context.folder / name,
+        lines,
+        title=f"{problem.name}: right and certified",
+        x="2-norm radius (pixel in [0, 1])",
+    )
     return Result((by_radius, by_budget, table), (name,), ())
 
 

@@ -28,7 +28,7 @@ def concrete(context: Context, row: Record) -> Table:
     found = context.piece(f"example-{row['id']}", lambda: _measured(context, row))
     names, label = adult.CLASS_NAMES, row["prediction"]
     moved = [
-        (name, f"{before:,.4g}", f"{after:,.4g}")
+        (name, _plain(before), _plain(after))
         for name, before, after in zip(NUMERIC, found["before"], found["after"], strict=True)
     ]
     written = {p: (before, after) for p, before, after in row["written"]}
@@ -55,11 +55,15 @@ def concrete(context: Context, row: Record) -> Table:
         f"The certificate against attackers of the numbers alone holds up to {row['radius']:.4g}, the one "
         f"against attackers of the fields alone for any {row['budget']} of them; both are sound. Their "
         "product calls every input within both budgets safe, this one among them, and it is answered "
-        f"otherwise. Beside {row['changed']} changed field(s) the joint certificate allows "
-        f"{'nothing' if allowed is None else f'{allowed:.4g}'}. Numbers may take any value, as in both "
-        "certificates: noise and threat are about standardised numbers."
+        "otherwise. The joint certificate, with as many fields changed, lets the numbers move by "
+        f"{'nothing at all' if allowed is None else f'{allowed:.4g}'}. Numbers may take any value, as in "
+        "both certificates: noise and threat are about standardised numbers."
     )
     return Table(f"Adult {row['id']}, before and after the attack", ("", "before", "after"), cells, note)
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
 def _measured(context: Context, row: Record) -> dict[str, Any]:
