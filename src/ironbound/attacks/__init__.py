@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from ironbound.attacks.gradient import Averaged as Averaged
     from ironbound.attacks.gradient import Noised as Noised
     from ironbound.attacks.gradient import pgd as pgd
-    from ironbound.attacks.joint import AttackResult as AttackResult
     from ironbound.attacks.joint import JointAttack as JointAttack
     from ironbound.attacks.masking import GradientReport as GradientReport
     from ironbound.attacks.masking import gradient_checks as gradient_checks
+    from ironbound.attacks.outcome import AttackResult as AttackResult
     from ironbound.attacks.robust import RobustAccuracy as RobustAccuracy
     from ironbound.attacks.robust import robust_accuracy as robust_accuracy
 
 # Found on first use: torch is loaded only by those who attack something.
 _HOMES = {
-    "AttackResult": "joint",
+    "AttackResult": "outcome",
     "JointAttack": "joint",
     "Averaged": "gradient",
     "Noised": "gradient",
