@@ -13,8 +13,9 @@ from ironbound.channels.base import Array
 from ironbound.smoothing.draws import Draws
 from ironbound.smoothing.job import job
 from ironbound.smoothing.rules import Rules
-from ironbound.smoothing.scheduler import Job, Need, Outcome, alone, together
+from ironbound.smoothing.scheduler import alone, together
 from ironbound.smoothing.statistics import Statistics
+from ironbound.smoothing.underway import Job, Need, Outcome
 from ironbound.smoothing.voting import Reading, Voters
 
 SMOOTHING = ib.Smoothing(image=ib.Gaussian(sigma=0.5), tokens=ib.UniformReplacement(beta=0.4, alphabet=6))
@@ -85,6 +86,25 @@ def test_batches_are_full() -> None:
     # One input alone asks for 64 draws at a time; together only the tail of the run is not full.
     assert full >= 0.8 * used / 256
     assert max(base.sizes) == 256
+
+
+def test_texts_of_many_lengths_share_batches_with_their_like() -> None:
+    generator = np.random.default_rng(1)
+    read: list[int] = []
+
+    def texts() -> Iterator[dict[str, Array]]:
+        for i, length in enumerate(generator.integers(1, 20, 900)):
+            read.append(i)
+            yield {"image": np.full((2, 2), 0.4), "tokens": np.zeros(length, dtype=np.int64)}
+
+    base = Counting()
+    model = ib.SmoothedClassifier(base, SMOOTHING, num_classes=2, batch_size=512, unrepeatable="ignore")
+    most = used = 0
+    for done, certificate in enumerate(model.certify_many(texts(), threat=THREAT, **STOPS[1]), start=1):
+        most, used = max(most, len(read) - done), used + certificate.samples
+    assert sum(base.sizes) == used
+    assert used / len(base.sizes) > 256  # a text alone asks for 64 draws at a time, or fewer
+    assert most < 512  # and yet none waits for its like until the end: certificates come in order
 
 
 def test_an_early_stop_asks_for_no_draw_too_many() -> None:
@@ -210,7 +230,7 @@ def test_outcomes_are_the_certificates_of_one_at_a_time_in_the_order_they_are_do
     for place, outcome in model.outcomes(lazily(), threat=THREAT, statistics=Statistics(**STOPS[1])):
         found[place] = outcome
         waiting.append(len(taken) - len(found))
-    assert max(waiting) <= 1 + 128 // 64  # no more are taken in than a batch has room for
+    assert max(waiting) <= 4 * 128 // 64  # a batch of each of the three shapes, and the one under way
     assert list(found) != sorted(found)
     assert "channel 'tokens'" in str(found[5].error)
     for place, (name, one) in enumerate(data):

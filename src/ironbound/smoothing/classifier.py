@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,25 +12,25 @@ from numpy.typing import NDArray
 
 from ironbound.certificate import Calibration, Certificate
 from ironbound.channels import Smoothing
-from ironbound.errors import InputError, InputTypeError, wrong_value
+from ironbound.errors import InputTypeError, wrong_value
 from ironbound.models.base import as_base
-from ironbound.smoothing import estimate, per_budget
+from ironbound.smoothing import estimate, per_budget, streams
 from ironbound.smoothing.batches import count
 from ironbound.smoothing.calibrated import check_noise
 from ironbound.smoothing.draws import Draws
 from ironbound.smoothing.job import Callback, job
 from ironbound.smoothing.predict import decide
-from ironbound.smoothing.repeatable import Repeatability, Unrepeatable, UnrepeatableError, act_on, examine
+from ironbound.smoothing.repeatable import Repeatability, Unrepeatable, act_on, examine
 from ironbound.smoothing.rules import Rivals, Rules
-from ironbound.smoothing.scheduler import Job, Outcome, alone, together
+from ironbound.smoothing.scheduler import alone
 from ironbound.smoothing.shared import SharedNoise
 from ironbound.smoothing.statistics import Statistics, Stop
 from ironbound.smoothing.statistics import Target as Amounts
+from ironbound.smoothing.streams import Inputs
 from ironbound.smoothing.tuning import best_batch_size
+from ironbound.smoothing.underway import Job, Outcome
 from ironbound.smoothing.voting import Reading, Voters
 from ironbound.threats import Threat
-
-Inputs = Mapping[str, Any]
 
 
 def _halved(size: int) -> None:
@@ -165,7 +164,7 @@ class SmoothedClassifier:
         """
         statistics = Statistics(alpha, n, n0, stop, seed, target, precision, shared_noise)
         self._check_sample(statistics)
-        return self._stream(inputs, threat, statistics, callback)
+        return streams.in_order(inputs, self._voters, self._opening(threat, statistics, callback), _halved)
 
     def predict(
         self,
@@ -192,49 +191,13 @@ class SmoothedClassifier:
                 "threat", threat, 'one budget with sampling="shared", whose classifier is asked'
             )
         noise = self.smoothing if threat is None else self.smoothing.placed(threat)
-        several: list[Any] = _split(inputs) if isinstance(inputs, Mapping) else list(inputs)
+        several: list[Any] = streams.split(inputs) if isinstance(inputs, Mapping) else list(inputs)
         found: list[int] = []
         for i, one in enumerate(several):
             reading = self._voters.read(one)
             draws = Draws(noise, reading.values, statistics.seed, str(i), "prediction")
             found.append(decide(count(self._voters, reading, draws, 0, n), n, alpha, self.rules))
         return np.array(found, dtype=np.int64)
-
-    def _stream(
-        self,
-        inputs: Iterable[Inputs | tuple[str, Inputs]],
-        threat: Threat,
-        statistics: Statistics,
-        callback: Callback | None,
-    ) -> Iterator[Certificate]:
-        """Certificates in the order of the inputs, whatever order they are done in."""
-        refused: list[InputError] = []
-        names: deque[tuple[int, str]] = deque()
-        done: dict[int, Outcome] = {}
-
-        def jobs() -> Iterator[tuple[int, Reading, Job]]:
-            shapes: dict[str, tuple[int, ...]] = {}
-            for i, item in enumerate(inputs):
-                name, one = _named(i, item)
-                try:
-                    reading = self._voters.read(one)
-                    _same_shapes(reading, shapes)
-                    opened = self._job(reading, threat, statistics, name, callback)
-                except UnrepeatableError:
-                    raise
-                except InputError as error:
-                    refused.append(_of_input(name, error))  # the inputs before this one are finished first
-                    return
-                names.append((i, name))
-                yield i, reading, opened
-
-        for place, outcome in together(jobs(), self._voters, halved=_halved):
-            done[place] = outcome
-            while names and names[0][0] in done:
-                i, name = names.popleft()
-                yield _certificate(name, done.pop(i))
-        if refused:
-            raise refused[0]
 
     def outcomes(
         self,
@@ -271,18 +234,7 @@ class SmoothedClassifier:
             ('InputError', 1)
         """
         self._check_sample(statistics)
-
-        def jobs() -> Iterator[tuple[int, Reading, Job] | tuple[int, Outcome]]:
-            for place, (name, one) in enumerate(inputs):
-                try:
-                    reading = self._voters.read(one)
-                    yield place, reading, self._job(reading, threat, statistics, name, callback)
-                except UnrepeatableError:
-                    raise
-                except Exception as error:  # whatever is wrong with one input, the others go on
-                    yield place, Outcome(None, error)
-
-        return together(jobs(), self._voters, halved=halved)
+        return streams.as_done(inputs, self._voters, self._opening(threat, statistics, callback), halved)
 
     def examine(self, inputs: Inputs) -> Repeatability:
         """Whether the base answers equal draws equally, and each on its own; see `Repeatability`.
@@ -332,54 +284,9 @@ class SmoothedClassifier:
         make = per_budget.job if per_budget.channels(threat) else job
         return make(self.smoothing, self.rules, reading, threat, statistics, name, callback, self._shared)
 
+    def _opening(self, threat: Threat, statistics: Statistics, callback: Callback | None) -> streams.Opens:
+        return lambda reading, name: self._job(reading, threat, statistics, name, callback)
+
     def _check_sample(self, statistics: Statistics) -> None:
         threshold, share = self.rules.least_threshold(), self.rules.share(statistics.alpha)
         estimate.check_attainable(statistics.n, share, statistics.stop, self.num_classes, threshold)
-
-
-def _named(place: int, item: Inputs | tuple[str, Inputs]) -> tuple[str, Inputs]:
-    if isinstance(item, Mapping):
-        return str(place), item
-    if isinstance(item, tuple) and len(item) == 2:
-        return str(item[0]), item[1]
-    raise InputTypeError(f"inputs must yield dicts or pairs (id, dict); number {place} is {item!r:.80}")
-
-
-def _same_shapes(reading: Reading, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Refuse a continuous channel of another shape than the first input's; texts may differ in length."""
-    for channel, value in reading.values.items():
-        first = shapes.setdefault(channel, value.shape)
-        if value.dtype.kind == "f" and value.shape != first:
-            raise InputError(
-                f"{channel} has shape {value.shape}, but the first input's was {first}; certify "
-                "inputs of other shapes on their own"
-            )
-
-
-def _certificate(name: str, outcome: Outcome) -> Certificate:
-    if outcome.certificate is not None:
-        return outcome.certificate
-    error = outcome.error
-    assert error is not None
-    raise _of_input(name, error) if isinstance(error, InputError) else error
-
-
-def _of_input(name: str, error: InputError) -> InputError:
-    found = InputError(f"input {name!r}: {error}")
-    found.__cause__ = error
-    return found
-
-
-def _split(batch: Mapping[Any, Any]) -> list[dict[str, Any]]:
-    """The single inputs of a batch."""
-    sizes: dict[str, int] = {}
-    for name, value in batch.items():
-        try:
-            sizes[name] = len(value)
-        except TypeError as error:
-            raise InputError(
-                f"{name} must have a leading batch axis; for one input write [inputs]"
-            ) from error
-    if len(set(sizes.values())) > 1:
-        raise InputError(f"all channels of a batch must have the same length; got {sizes}")
-    return [{name: value[i] for name, value in batch.items()} for i in range(max(sizes.values(), default=0))]

@@ -14,10 +14,10 @@ from ironbound.smoothing.draws import Draws
 from ironbound.smoothing.goal import Attack, Target
 from ironbound.smoothing.looking import Looking
 from ironbound.smoothing.rules import Rules
-from ironbound.smoothing.scheduler import Job, Need
 from ironbound.smoothing.shared import SharedNoise
 from ironbound.smoothing.statistics import Statistics, looks
 from ironbound.smoothing.stopping import Decided, Precise
+from ironbound.smoothing.underway import Job, Need
 from ironbound.smoothing.voting import Reading
 from ironbound.threats import Threat
 

@@ -16,9 +16,9 @@ from ironbound.smoothing import estimate
 from ironbound.smoothing import job as ordinary
 from ironbound.smoothing.job import Callback
 from ironbound.smoothing.rules import Rules
-from ironbound.smoothing.scheduler import Job
 from ironbound.smoothing.shared import SharedNoise
 from ironbound.smoothing.statistics import Statistics
+from ironbound.smoothing.underway import Job
 from ironbound.smoothing.voting import Reading
 from ironbound.threats import Continuous, SuffixAppend, SuffixInPlace, Threat
 

@@ -2,50 +2,26 @@
 
 An input is a *job*, a generator that asks for draws and is sent their votes until it returns its certificate.
 A job that has decided leaves, the next one enters. Draws are addressed by number, so which batch they travel
-in changes nothing about them. A base that treats each row on its own (as it must) gives the same counts for
-every batch size; floating point in a batched matrix product may differ in the last digit between sizes.
+in changes nothing about them. A batch holds draws of one shape: texts are grouped by their length, and no
+padding reaches the base. A base that treats each row on its own (as it must) gives the same counts for every
+batch size; floating point in a batched matrix product may differ in the last digit between sizes.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ironbound.certificate import Certificate
 from ironbound.smoothing.batches import Batches, Drawn, Rows, drawing_thread
-from ironbound.smoothing.draws import Draws
+from ironbound.smoothing.underway import Active, Entry, Job, Outcome, entered
 from ironbound.smoothing.voting import Reading, Voters
 
-Counts = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Need:
-    """Draws start..stop-1 that a job waits for; `told` hears how many of them are done, batch by batch."""
-
-    draws: Draws
-    start: int
-    stop: int
-    told: Callable[[int], None] = lambda drawn: None
-
-
-Job = Generator[Need, Counts, Certificate]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one input: a certificate, or the error that the base (or the job) raised."""
-
-    certificate: Certificate | None
-    error: Exception | None = None
-
-
-Entry = tuple[int, Reading, Job] | tuple[int, Outcome]
+# Jobs let in to fill a batch, where those that wait have shapes too different to fill it (texts, say).
+_MOST_JOBS = 256
+# The job that waits longest is passed over for fuller batches so many times at most.
+_PATIENCE = 8
 
 
 def alone(
@@ -68,9 +44,10 @@ def together(
     """Run many jobs through shared batches; outcomes, with their places, as inputs are done.
 
     Memory does not grow with the number of draws or of inputs: one batch of noised copies is alive, and the
-    next one where it is drawn ahead; and no more jobs than these have rows. When the base runs out of memory
-    the batch is halved, `halved` is told the new size, and the same draws are asked for again. Any other
-    error of the base is traced to its input: that input ends with the error, the others go on.
+    next one where it is drawn ahead; and no more jobs than these have rows, or 256 if that is more. When the
+    base runs out of memory the batch is halved, `halved` is told the new size, and the same draws are asked
+    for again. Any other error of the base is traced to its input: that input ends with the error, the others
+    go on.
 
     Args:
         jobs: place, reading and job of each input, or its outcome where there is nothing to do; asked for
@@ -79,80 +56,37 @@ def together(
         halved: told of a smaller batch.
     """
     waiting = iter(jobs)
-    first: _Active | None = None
+    first: Active | None = None
     for item in waiting:
-        entered = _entered(item, voters)
-        if isinstance(entered, _Active):
-            first = entered
+        found = entered(item, voters)
+        if isinstance(found, Active):
+            first = found
             break
-        yield item[0], entered
+        yield item[0], found
     if first is None:
         return
     size = voters.batch_of(first.reading)
     values = size * sum(array.size for array in first.reading.values.values())
     with drawing_thread(voters.ahead, values) as thread:
-        line = _Line(waiting, voters, Batches(voters, size, halved, thread), [first])
+        line = _Line(waiting, voters, Batches(voters, size, halved, thread), first)
         yield from line.run(2 if thread is not None else 1)
-
-
-@dataclass(eq=False)
-class _Active:
-    """A job under way: its current need, how far its draws are in batches, and the votes so far."""
-
-    place: int
-    reading: Reading
-    job: Job
-    need: Need
-    at: int
-    votes: Counts
-    over: bool = False
-    shape: tuple[Any, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        # Only draws of equal shape and kind can share a call of the base.
-        tensors = self.reading.tensors
-        self.shape = tuple(
-            (name, value.shape, value.dtype.str, str(tensors[name].device) if name in tensors else "")
-            for name, value in self.reading.values.items()
-        )
-
-    @property
-    def open(self) -> int:
-        """Draws that are needed and in no batch yet."""
-        return self.need.stop - self.at
-
-    def receive(self, stop: int, votes: Counts | Exception) -> Outcome | None:
-        """Hand the job the votes of its draws up to `stop`; an Outcome once it has ended."""
-        if isinstance(votes, Exception):
-            self.job.close()
-            return Outcome(None, votes)
-        self.votes = self.votes + votes
-        if stop < self.need.stop:
-            return None
-        try:
-            self.need = self.job.send(self.votes)
-        except StopIteration as finished:
-            return Outcome(finished.value)
-        except Exception as error:
-            return Outcome(None, error)
-        self.at, self.votes = self.need.start, np.zeros_like(self.votes)
-        return None
 
 
 class _Line:
     """The jobs under way and those that wait, and the batches between."""
 
-    def __init__(
-        self, waiting: Iterator[Entry], voters: Voters, batches: Batches, active: list[_Active]
-    ) -> None:
+    def __init__(self, waiting: Iterator[Entry], voters: Voters, batches: Batches, first: Active) -> None:
         self._waiting: Iterator[Entry] | None = waiting
         self._voters = voters
         self._batches = batches
-        self._active = {one.place: one for one in active}
+        self._active: dict[int, Active] = {}
+        self._kinds: dict[tuple[Any, ...], int] = {}
+        self._passed_over = 0
+        self._let_in(first)
 
     def run(self, depth: int) -> Iterator[tuple[int, Outcome]]:
         """Outcomes of all jobs, with at most `depth` batches drawn or being drawn."""
-        flying: deque[tuple[list[tuple[_Active, Rows]], Drawn]] = deque()
+        flying: deque[tuple[list[tuple[Active, Rows]], Drawn]] = deque()
         while True:
             while len(flying) < depth:
                 yield from self._enter()
@@ -181,43 +115,59 @@ class _Line:
                     yield one.place, done
 
     def _enter(self) -> Iterator[tuple[int, Outcome]]:
-        """Let jobs in until a batch can be filled; what ends at the door is yielded."""
-        room = self._batches.size - sum(one.open for one in self._active.values())
-        while room > 0 and self._waiting is not None:
+        """Let jobs in until a batch of one shape can be filled; what ends at the door is yielded."""
+        waiting = self._waiting_rows()
+        total = sum(waiting.values())
+        while self._waiting is not None and (
+            total < self._batches.size
+            or (max(waiting.values()) < self._batches.size and len(self._active) < _MOST_JOBS)
+        ):
             item = next(self._waiting, None)
             if item is None:
                 self._waiting = None
                 return
-            entered = _entered(item, self._voters)
-            if isinstance(entered, Outcome):
-                yield item[0], entered
+            found = entered(item, self._voters)
+            if isinstance(found, Outcome):
+                yield item[0], found
             else:
-                self._active[entered.place] = entered
-                room -= entered.open
+                self._let_in(found)
+                waiting[found.kind] = waiting.get(found.kind, 0) + found.open
+                total += found.open
 
-    def _fill(self) -> list[tuple[_Active, Rows]]:
-        """Rows of the next batch, all of the shape of the job that waits longest."""
-        rows: list[tuple[_Active, Rows]] = []
-        shape, room = None, self._batches.size
+    def _let_in(self, one: Active) -> None:
+        self._active[one.place] = one
+        one.kind = self._kinds.setdefault(one.shape, len(self._kinds))
+
+    def _waiting_rows(self) -> dict[int, int]:
+        """Draws that are needed and in no batch yet, by shape; that of the job that waits longest first."""
+        waiting: dict[int, int] = {}
+        for one in self._active.values():
+            if one.open > 0:
+                waiting[one.kind] = waiting.get(one.kind, 0) + one.open
+        return waiting
+
+    def _next_kind(self) -> int | None:
+        """The shape with most rows; now and then that of the job that waits longest, so that it ends too."""
+        waiting = self._waiting_rows()
+        if not waiting:
+            return None
+        first = next(iter(waiting))
+        fullest = max(waiting, key=lambda kind: min(waiting[kind], self._batches.size))
+        if fullest == first or self._passed_over >= _PATIENCE:
+            self._passed_over = 0
+            return first
+        self._passed_over += 1
+        return fullest
+
+    def _fill(self) -> list[tuple[Active, Rows]]:
+        """Rows of the next batch, all of one shape."""
+        rows: list[tuple[Active, Rows]] = []
+        kind, room = self._next_kind(), self._batches.size
         for one in self._active.values():
             if room == 0:
                 break
-            if one.open > 0 and (shape is None or one.shape == shape):
-                shape = one.shape
+            if one.open > 0 and one.kind == kind:
                 part = Rows(one.need.draws, one.reading, one.at, one.at + min(one.open, room))
                 rows.append((one, part))
                 room -= len(part)
         return rows
-
-
-def _entered(item: Entry, voters: Voters) -> _Active | Outcome:
-    if len(item) == 2:
-        return item[1]
-    place, reading, job = item
-    try:
-        need = next(job)
-    except StopIteration as finished:
-        return Outcome(finished.value)
-    except Exception as error:
-        return Outcome(None, error)
-    return _Active(place, reading, job, need, need.start, np.zeros(voters.rules.num_classes, dtype=np.int64))

@@ -13,8 +13,8 @@ from ironbound.errors import InputError
 from ironbound.runs.config import Statistics
 from ironbound.runs.store import Row
 from ironbound.smoothing.answers import labels
-from ironbound.smoothing.scheduler import Outcome
 from ironbound.smoothing.statistics import Statistics as Drawing
+from ironbound.smoothing.underway import Outcome
 
 
 def settings(statistics: Statistics) -> Drawing:
