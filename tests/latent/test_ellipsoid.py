@@ -73,6 +73,7 @@ def test_equal_ellipsoid_sizes_give_exact_radii() -> None:
     clf = EllipsoidClassifier().fit(z, y)
     exact = clf.radius(z)
     clf.rho_ = clf.rho_ + np.array([0.0, 1e-9, 2e-9])  # as good as equal, but no longer quadratic
+    clf.settle(clf.quadratics_.factors)
     closed = clf.radius(z)
     assert np.all(exact >= closed * (1 - 1e-6))
     assert np.median(exact) > 1.2 * np.median(closed)
@@ -198,3 +199,29 @@ def test_too_few_samples_for_confidence_says_how_many() -> None:
     z, y = blobs(6, count=45)
     with pytest.raises(InputError, match=r"take \d+ or more"):
         EllipsoidClassifier(confidence=0.999).fit(z, y)
+
+
+@pytest.mark.parametrize(("fitted", "metric"), [("distance", "mahalanobis"), ("mahalanobis", "distance")])
+def test_parameters_set_after_the_fit_change_no_certificate(fitted: str, metric: str) -> None:
+    """The rule that is certified is the one that predicts, whatever the parameters say by now."""
+    rng = np.random.default_rng(0)
+    z = np.concatenate([rng.normal(size=(60, 2)) * [1.0, 0.1], rng.normal(size=(60, 2)) * [0.1, 1.0] + 3.0])
+    clf = EllipsoidClassifier(metric=fitted, common_rho=True).fit(z, np.repeat([0, 1], 60))
+    query = rng.uniform(-2.0, 6.0, size=(400, 2))
+    before = clf.radius(query)
+    clf.set_params(metric=metric)
+    assert clf.exact_ is (fitted == "mahalanobis")
+    assert np.array_equal(clf.radius(query), before)
+    for cert, label in zip(clf.certify(query), clf.predict(query), strict=True):
+        cert.verify()
+        assert cert.prediction in (label, None)
+
+
+def test_radii_changed_after_the_fit_need_to_be_settled() -> None:
+    z, y = blobs(2)
+    clf = EllipsoidClassifier(common_rho=True).fit(z, y)
+    before = clf.radius(z)
+    clf.rho_ *= [1.0, 2.0, 3.0]
+    assert clf.exact_
+    assert np.array_equal(clf.radius(z), before)
+    assert not clf.settle(clf.quadratics_.factors).exact_

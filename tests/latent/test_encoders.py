@@ -416,6 +416,49 @@ def test_wrong_encoders_are_named() -> None:
         LinearEncoder([[np.nan]])
 
 
+def test_an_encoder_keeps_to_the_numbers_that_its_constant_belongs_to() -> None:
+    encoder = LinearEncoder.pca(images()[0], 4)
+    for values in (encoder.weight, encoder.center):
+        with pytest.raises(ValueError, match="read-only"):
+            values *= 10.0
+    with pytest.raises(AttributeError):
+        encoder.weight = 10.0 * encoder.weight  # type: ignore[misc]
+    deep = NetworkEncoder(network(), (1, 6, 6))
+    before = deep.encode(images()[0])[0]
+    cast(Any, deep.layers[-1]).weight.mul_(10.0)
+    assert np.array_equal(deep.encode(images()[0])[0], before)
+    source = np.eye(2)
+    kept = LinearEncoder(source)
+    source *= 10.0
+    assert np.array_equal(kept.encode(np.ones((1, 2)))[0], [[1.0, 1.0]])
+
+
+def test_rounding_is_seen_where_squares_underflow() -> None:
+    encoder, small = LinearEncoder(np.random.default_rng(0).normal(size=(3, 8))), 2.0**-600
+    x = np.random.default_rng(1).normal(size=(5, 8))
+    assert np.all(encoder.encode(x * small)[1] >= encoder.encode(x)[1] * small)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_inputs_that_are_no_numbers_are_refused(bad: float) -> None:
+    X, y = images()
+    model = EncodedClassifier(LinearEncoder.pca(X, 4), GaussianClassifier("shared")).fit(X, y)
+    wrong = np.full((1, 1, 6, 6), bad)
+    for answer in (model.predict, model.radius, model.certify):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
+            answer(wrong)
+
+
+def test_latents_of_another_width_are_refused() -> None:
+    """One number would be stretched over all the axes of the classifier, and no checker could tell."""
+    X, y = images()
+    model = EncodedClassifier(LinearEncoder.pca(X, 4), GaussianClassifier("shared")).fit(X, y)
+    model.set_params(encoder=LinearEncoder.pca(X, 1))
+    with pytest.raises(ValueError, match="features"):
+        model.certify(X[:1])
+
+
 def test_encoded_classifiers_are_estimators() -> None:
     X, y = images()
     model = EncodedClassifier(LinearEncoder.pca(X, 4), GaussianClassifier("shared"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from latent.distances import DIGITS, Array
 
 from ironbound.errors import InputError
 from ironbound.latent import LinearScores, QuadraticRadii, Quadratics
+from ironbound.latent.certify import certificates
 
 
 def exact_radius(line: LinearScores, z: Array, own: int) -> mp.mpf:  # pyright: ignore[reportInvalidTypeForm]
@@ -92,3 +95,36 @@ def test_wrong_shapes_are_named() -> None:
         LinearScores.build(np.ones((2, 2)), np.ones(3))
     with pytest.raises(InputError, match="finite"):
         LinearScores.build(np.full((2, 2), np.nan), np.ones(2))
+
+
+@pytest.mark.parametrize("size", [1e-170, 3e-161, 1e-150, 1e-140])
+def test_slopes_whose_squares_underflow_are_not_flat(size: float) -> None:
+    """The other class wins beyond 1 / size, however far that is: no radius may say that nothing does."""
+    line = LinearScores.build(np.array([[0.0], [size]]), np.array([1.0, 0.0]))
+    assert line.apart[0, 1] >= size
+    (radius,) = line.radii(np.zeros((1, 1))).radius
+    assert radius <= 1.0 / size
+    (cert,) = certificates(line, np.zeros((1, 1)), ["a", "b"])
+    cert.verify()
+    assert 1e100 < cast(float, cert.frontier[0]) <= 1.0 / size
+    far = line.radii(np.array([[2.0 / size]]))
+    assert far.prediction.tolist() == [1]
+
+
+def test_equal_slopes_are_flat() -> None:
+    line = LinearScores.build(np.array([[1e-170], [1e-170]]), np.array([1.0, 0.0]))
+    (cert,) = certificates(line, np.zeros((1, 1)), ["a", "b"])
+    cert.verify()
+    assert cert.claims[0].witnesses == (0.0,)
+
+
+def test_rounding_is_seen_where_squares_underflow() -> None:
+    """Scores of size 1 from weights of 1e-170: their rounding errors are those of any scores of size 1."""
+    rng = np.random.default_rng(0)
+    weights, z = rng.normal(size=(2, 40)), rng.normal(size=(300, 40))
+    z[:, 0] -= (z @ (weights[0] - weights[1])) / (weights[0, 0] - weights[1, 0])  # ties, but for rounding
+    found = [
+        LinearScores.build(weights * small, np.zeros(2)).radii(z / small).radius for small in (1.0, 2.0**-564)
+    ]
+    assert np.all(found[0] == 0.0)
+    assert np.all(found[1] == 0.0)

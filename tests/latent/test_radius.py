@@ -19,7 +19,7 @@ from latent.distances import (
 )
 
 from ironbound.errors import InputError
-from ironbound.latent import QuadraticRadii, Quadratics
+from ironbound.latent import QuadraticRadii, Quadratics, _dual
 from ironbound.latent.margins import quadratic_margin
 
 TIGHT = mp.mpf(1) - mp.mpf(10) ** -9
@@ -296,3 +296,37 @@ def test_wrong_shapes_are_named() -> None:
         Quadratics.build(np.ones((2, 3)), np.zeros((2, 2)), np.zeros(2))
     with pytest.raises(InputError, match="offsets must be finite"):
         Quadratics.build(np.ones((2, 2)), np.zeros((2, 2)), np.array([0.0, np.nan]))
+
+
+@pytest.mark.parametrize("diagonal", [False, True])
+@pytest.mark.parametrize("power", [-470, -300, 250, 480])
+def test_radii_scale_with_the_unit(power: int, diagonal: bool) -> None:
+    """Powers of two change no digit of the problem, so the distance of the unscaled one is still exact."""
+    unit, certain = 2.0**power, 0
+    for seed in range(4):
+        q = random_quadratics(seed, 3, 2, diagonal=diagonal)
+        z = inputs_near(q, seed, 3)
+        found = QuadraticRadii(Quadratics.build(q.factors / unit, q.means * unit, q.offsets))(z * unit)
+        for row, radius in enumerate(found.radius):
+            own = int(found.component[row])
+            assert mp.mpf(float(radius)) <= exact_distance(q, own, 1 - own, z[row]) * mp.mpf(unit)
+            certain += radius > 0.0
+    assert certain > (4 if abs(power) < 480 else -1)
+
+
+def test_precisions_beyond_float64_are_refused() -> None:
+    for factors in (np.full((2, 1), 1e155), np.full((2, 1, 1), 1e155)):
+        with pytest.raises(InputError, match="larger units"):
+            Quadratics.build(factors, np.array([[0.0], [1e-150]]), np.zeros(2))
+
+
+def test_a_distance_beyond_the_largest_float_is_not_infinite() -> None:
+    found = _dual.bound(np.array([1e300]), np.array([1e30]), np.array([[1e-290]]), np.array([0.0]))
+    assert found[0] == np.finfo(np.float64).max
+
+
+def test_scores_that_radii_rest_on_are_read_only() -> None:
+    q = random_quadratics(0, 3, 2)
+    for values in (q.factors, q.means, q.offsets, q.lipschitz, q.frobenius):
+        with pytest.raises(ValueError, match="read-only"):
+            values += 1.0

@@ -8,7 +8,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import reference_folder
 
@@ -39,6 +39,7 @@ def test_reference_values(method: str) -> None:
             assert exact - mp.mpf("5e-15") <= found <= exact + mp.mpf("1e-16")
 
 
+@settings(deadline=None)
 @given(q=st.floats(1e-6, 1.0, exclude_max=True), eps=st.floats(1e-9, 20.0))
 def test_binary_kl_is_safe_and_sharp(q: float, eps: float) -> None:
     p = transfer(q, eps)
@@ -52,6 +53,7 @@ def test_binary_kl_is_safe_and_sharp(q: float, eps: float) -> None:
             assert kl(higher, exact_q) < exact_eps
 
 
+@settings(deadline=None)
 @given(q=probabilities, eps=divergences)
 def test_binary_kl_is_the_best_of_the_three(q: float, eps: float) -> None:
     best = transfer(q, eps)
@@ -59,6 +61,7 @@ def test_binary_kl_is_the_best_of_the_three(q: float, eps: float) -> None:
         assert transfer(q, eps, method) <= best
 
 
+@settings(deadline=None)
 @given(q=probabilities, eps=divergences, less=st.floats(0.0, 1.0), method=st.sampled_from(METHODS))
 def test_order(q: float, eps: float, less: float, method: str) -> None:
     here = transfer(q, eps, method)

@@ -17,6 +17,7 @@ from ironbound.latent._rounding import UNIT, Array, gamma
 SQUARES_SLACK = 32.0 * UNIT
 """Relative rounding of the squares that callers may leave to `bound`."""
 
+_MOST = float(np.finfo(np.float64).max)
 _STEPS = 100
 _GAIN = 2e-14  # stop when one more step promises less than this share of phi
 _LAST = 1e-7  # so close that the step itself, of third order, ends below that: take it and stop
@@ -44,7 +45,8 @@ def bound(lam: Array, c: Array, squares: Array, low: Array, lowest: Array | None
         cost = (safe @ np.ones(size)) * (1.0 + gamma(size + 4)) * (1.0 + SQUARES_SLACK)
         value = lam * (c * (1.0 - 2.0 * UNIT) - lam * cost * (1.0 + 2.0 * UNIT))
         value *= 1.0 - 4.0 * UNIT
-    return np.where((smallest > 0.0) & (c > 0.0) & (value > 0.0), value, 0.0)
+    # A value beyond the largest float is at least that one; infinity says that there is no rival at all.
+    return np.where((smallest > 0.0) & (c > 0.0) & (value > 0.0), np.minimum(value, _MOST), 0.0)
 
 
 def unreachable(c: Array, squares: Array, low: Array) -> NDArray[np.bool_]:

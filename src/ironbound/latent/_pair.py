@@ -16,8 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ironbound.latent._rounding import UNIT, Array, accurate_product, gamma
+from ironbound.latent._rounding import TINY, UNIT, Array, accurate_product, gamma, norm
 from ironbound.latent.quadratic import Quadratics
+
+_LEAST = 1e-150  # of each coordinate of b: its square is a float64 with all its digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,20 +37,20 @@ def diagonalise(q: Quadratics, j: int, k: int) -> Basis:
     """Eigenbasis of P_j - P_k with certified error bounds. Cost O(D^3), or O(D) for diagonal precisions."""
     if q.diagonal:
         first, second = q.factors[j] ** 2, q.factors[k] ** 2
-        return Basis(None, first - second, 4.0 * UNIT * (first + second), 0.0)
+        return Basis(None, first - second, 4.0 * UNIT * (first + second) + TINY, 0.0)
     (first, e1), (second, e2) = (accurate_product(q.factors[m], q.factors[m].T.copy()) for m in (j, k))
     difference = first - second
     # Of A itself: the two products, their difference, and the mean with the transpose.
-    return _certified(difference, e1 + e2 + 4.0 * UNIT * _norm(difference))
+    return _certified(difference, e1 + e2 + 4.0 * UNIT * norm(difference))
 
 
 def diagonalise_one(q: Quadratics, k: int) -> Basis:
     """Eigenbasis of P_k itself."""
     if q.diagonal:
         values = q.factors[k] ** 2
-        return Basis(None, values, 4.0 * UNIT * values, 0.0)
+        return Basis(None, values, 4.0 * UNIT * values + TINY, 0.0)
     product, error = accurate_product(q.factors[k], q.factors[k].T.copy())
-    return _certified(product, error + 2.0 * UNIT * _norm(product))
+    return _certified(product, error + 2.0 * UNIT * norm(product))
 
 
 def _certified(matrix: Array, entries: float) -> Basis:
@@ -57,14 +59,12 @@ def _certified(matrix: Array, entries: float) -> Basis:
     values, vectors = np.linalg.eigh(symmetric)
     size = len(values)
     gram, gram_error = accurate_product(vectors.T.copy(), vectors, minus=np.eye(size))
-    tilt = (_norm(gram) + gram_error) * (1.0 + 1e-9)
+    tilt = (norm(gram) + gram_error) * (1.0 + 1e-9)
     scaled = vectors * values
     residual, residual_error = accurate_product(symmetric, vectors, minus=scaled)
     largest = float(np.max(np.abs(values)))
-    eigen = (
-        _norm(residual) + residual_error + 2.0 * UNIT * _norm(scaled) + tilt * (largest + _norm(symmetric))
-    )
-    slack = (entries + eigen) * (1.0 + 1e-9)
+    eigen = norm(residual) + residual_error + 2.0 * UNIT * norm(scaled) + tilt * (largest + norm(symmetric))
+    slack = (entries + eigen) * (1.0 + 1e-9) + TINY
     return Basis(vectors, values, np.full(size, slack), tilt)
 
 
@@ -98,7 +98,7 @@ class Pair:
             slope = np.asarray(factor * factor * move, dtype=np.float64)
             # Coordinate by coordinate: the callers multiply per_length by |x_i| here, and by |x| otherwise.
             per_length = np.abs(values) * 4.0 * UNIT + basis.slack
-            return Pair(None, values, low, slope, per_length, 8.0 * UNIT * np.abs(slope))
+            return Pair(None, values, low, slope, per_length, 8.0 * UNIT * np.abs(slope) + _LEAST)
         h = factor @ (factor.T @ move)
         slope = np.asarray(basis.vectors.T.astype(wide) @ h, dtype=np.float64)
         h_length = float(np.sqrt(np.sum(h * h)) * (1.0 + 1e-9))
@@ -106,7 +106,9 @@ class Pair:
         fixed = (h_error + (gamma(size + 2, unit) + basis.tilt) * (h_length + h_error)) * (1.0 + 1e-9)
         along = gamma(size + 3) * (1.0 + basis.tilt) + basis.tilt + 4.0 * UNIT
         per_length = (np.abs(values) * along + basis.slack) * (1.0 + 1e-9)
-        return Pair(basis.vectors, values, low, slope, per_length, fixed + 4.0 * UNIT * np.abs(slope))
+        return Pair(
+            basis.vectors, values, low, slope, per_length, fixed + 4.0 * UNIT * np.abs(slope) + _LEAST
+        )
 
     @staticmethod
     def alone(basis: Basis, sign: float) -> Pair:
@@ -120,7 +122,7 @@ class Pair:
         if basis.vectors is not None:
             along = gamma(size + 3) * (1.0 + basis.tilt) + basis.tilt + 4.0 * UNIT
         per_length = (np.abs(values) * along + basis.slack) * (1.0 + 1e-9)
-        return Pair(basis.vectors, values, low, np.zeros(size), per_length, np.zeros(size))
+        return Pair(basis.vectors, values, low, np.zeros(size), per_length, np.full(size, _LEAST))
 
     def squares(self, x: Array, length: Array) -> Array:
         """Upper bounds, shape (n, D), on the squared coordinates of b, up to `_dual.SQUARES_SLACK` of
@@ -143,7 +145,3 @@ class Pair:
         size += self.fixed
         size *= size
         return size
-
-
-def _norm(matrix: Array) -> float:
-    return float(np.linalg.norm(matrix)) * (1.0 + gamma(matrix.size + 4))

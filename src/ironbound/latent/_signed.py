@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ironbound.latent import _dual
 from ironbound.latent._pair import Basis, Pair, diagonalise_one
-from ironbound.latent._rounding import UNIT, Array, gamma
+from ironbound.latent._rounding import UNIT, Array, lengths
 from ironbound.latent.quadratic import Quadratics
 
 _NUDGES = (0.0, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-9, 1e-7, 1e-5)
@@ -53,7 +53,7 @@ class SignedDistances:
         basis = self._bases[k]
         pair = Pair.alone(basis, sign)
         x = z - self.quadratics.means[k]
-        length = np.sqrt(np.einsum("ij,ij->i", x, x)) * (1.0 + gamma(x.shape[1] + 4))
+        length = lengths(x)
         squares = pair.squares(x, length)
         lam = _dual.maximise(gap, squares, pair.low)
         near = np.sqrt(_dual.bound(lam, gap, squares, pair.low)) * (1.0 - 2.0 * UNIT)
@@ -84,8 +84,7 @@ class SignedDistances:
             point = self.quadratics.means[k] + moved[rows] * (1.0 - sign * nudge)
             crossed = self._certainly(point, k, sign)
             step = point[crossed] - z[rows[crossed]]
-            length = np.sqrt(np.einsum("ij,ij->i", step, step)) * (1.0 + gamma(step.shape[1] + 6))
-            far[rows[crossed]] = length
+            far[rows[crossed]] = lengths(step)
         return far
 
     def _certainly(self, point: Array, k: int, sign: float) -> NDArray[np.bool_]:

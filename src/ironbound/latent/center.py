@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ironbound.certificate import Certificate, Claim, SmoothingEvidence
 from ironbound.channels import Smoothing
 from ironbound.errors import InputError, wrong_value
-from ironbound.latent._rounding import Array
+from ironbound.latent._rounding import lengths
 from ironbound.latent.center_evidence import CenterEvidence
 from ironbound.latent.ellipsoid import EllipsoidClassifier
 from ironbound.latent.encoders.adapters import Latents, as_latents
@@ -85,8 +85,8 @@ class CenterSmoothing:
 
         def inside(batch: dict[str, Any]) -> NDArray[np.int64]:
             apart = as_latents(self.encoder(batch)) - middle
-            # The computed length errs by less than 1e-9 of itself: what counts is certainly in the ball.
-            return (_lengths(apart) * (1.0 + 1e-9) <= radius).astype(np.int64)
+            # A little longer than they are: what counts is certainly in the ball.
+            return (lengths(apart) * (1.0 + 1e-9) <= radius).astype(np.int64)
 
         model = SmoothedClassifier(inside, self.smoothing, num_classes=2)
         found = model.certify(
@@ -131,7 +131,3 @@ class CenterSmoothing:
         )
         certificate.verify()
         return certificate
-
-
-def _lengths(rows: Array) -> Array:
-    return np.sqrt(np.einsum("ij,ij->i", rows, rows))

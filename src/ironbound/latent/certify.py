@@ -23,6 +23,7 @@ from ironbound.latent.margin_scores import EllipsoidScores
 from ironbound.latent.quadratic import Quadratics
 from ironbound.latent.radius import QuadraticRadii
 
+_LEAST, _MOST = 1e-280, 1e280  # squares and multipliers between which nothing overflows
 TIE = "float64 scores cannot tell the best two classes apart"
 _BLURRED = "the radius in the latent is not above the rounding error of the encoder"
 
@@ -142,9 +143,7 @@ def linear_rivals(line: LinearScores, z: Array, own: int) -> list[tuple[RivalQua
     result: list[tuple[RivalQuadric, float]] = []
     for j in np.flatnonzero(line.owner != line.owner[own]):
         gap = float(gaps[j])
-        square = 0.25 * float(line.apart[own, j]) ** 2 * (1.0 + 8.0 * UNIT)
-        rival = RivalQuadric(int(line.owner[j]), gap, (square,), (0.0,))
-        result.append((rival, gap / (2.0 * square) if square > 0.0 else 0.0))
+        result.append(_flat(int(line.owner[j]), gap, float(line.apart[own, j])))
     return result
 
 
@@ -152,9 +151,17 @@ def margin_rivals(scores: EllipsoidScores, z: Array, own: int) -> list[tuple[Riv
     """The same for Lipschitz scores: a shift d with gap - (L_own + L_j) |d| > 0 changes nothing."""
     result: list[tuple[RivalQuadric, float]] = []
     for j, gap, slope in scores.axes(z, own):
-        square = 0.25 * slope**2 * (1.0 + 8.0 * UNIT)
-        result.append((RivalQuadric(j, gap, (square,), (0.0,)), gap / (2.0 * square)))
+        result.append(_flat(j, gap, slope))
     return result
+
+
+def _flat(label: int, gap: float, slope: float) -> tuple[RivalQuadric, float]:
+    """The single axis of a rival that catches up by at most `slope` for each unit of length."""
+    square = 0.25 * slope**2 * (1.0 + 8.0 * UNIT)
+    if slope > 0.0:
+        square = max(square, _LEAST)  # in place of an underflow, which would say that it never catches up
+    lam = min(gap / (2.0 * square), _MOST) if square > 0.0 else 0.0
+    return RivalQuadric(label, gap, (square,), (0.0,)), lam
 
 
 def _mu(quadrics: list[tuple[RivalQuadric, float]], encoder: EncoderRecord | None) -> float:
@@ -166,6 +173,7 @@ def _mu(quadrics: list[tuple[RivalQuadric, float]], encoder: EncoderRecord | Non
     for rival, lam in quadrics:
         if lam == 0.0:
             continue
+        least = min(least, UNBOUNDED)
         squares, low = np.array(rival.squares), np.array(rival.curvature)
         value = _dual.bound(np.array([lam]), np.array([rival.gap]), squares[None], low)
         least = min(least, float(value[0]))

@@ -99,7 +99,7 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         z, labels = check_training(self, Z, y)
         self._check_parameters()
         self.classes_, index = np.unique(labels, return_inverse=True)
-        floor = self.variance_floor * max(float(np.mean(np.var(z, axis=0))), 1e-300)
+        floor = self.variance_floor * max(float(np.mean(np.var(z, axis=0))), 1e-280)
         seed = settled(self.random_state) if self.calibration == "conformal" else None
         rng = check_random_state(seed)
         means: list[Array] = []
@@ -175,7 +175,8 @@ class EllipsoidClassifier(ClassifierMixin, BaseEstimator):
         Then the rule compares quadratic forms. With unequal rho_k it compares their square roots, whose
         regions are bounded by surfaces of degree four: no single quadric, so the S-lemma does not apply.
         """
-        return self.metric == "mahalanobis" and bool(np.all(self.rho_ == self.rho_[0]))
+        used = self.ellipsoids_  # not the parameters, which may have been set anew after the fit
+        return used.metric == "mahalanobis" and bool(np.all(used.rho == used.rho[0]))
 
     @property
     def scores_(self) -> QuadraticRadii | EllipsoidScores:

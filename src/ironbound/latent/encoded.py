@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from ironbound.certificate import Certificate
+from ironbound.latent._checks import check_latents
 from ironbound.latent._rounding import UNIT, Array
 from ironbound.latent.certify import Scores, certificates
 from ironbound.latent.ellipsoid import EllipsoidClassifier
@@ -100,6 +101,7 @@ class EncodedClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "classifier_")
         encoder, x = check_encoder(self.encoder), np.asarray(X)
         z, errors = encoder.encode(x)
+        z = check_latents(self.classifier_, z)
         records = [record(encoder, row, float(error)) for row, error in zip(x, errors, strict=True)]
         names = [str(label) for label in self.classes_]
         return certificates(

@@ -93,7 +93,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
         self._check_parameters()
         self.classes_, index = np.unique(labels, return_inverse=True)
         self.priors_ = self._class_priors(index)
-        floor = self.variance_floor * max(float(np.mean(np.var(z, axis=0))), 1e-300)
+        floor = self.variance_floor * max(float(np.mean(np.var(z, axis=0))), 1e-280)
         seed = settled(self.random_state)
         samples: list[Array] = []
         weights: list[float] = []
@@ -256,7 +256,7 @@ class GaussianClassifier(ClassifierMixin, BaseEstimator):
         if count < 2:
             return [own]
         kind = "diag" if self.covariance == "diagonal" else "full"
-        reg = max(floor, 1e-3 * float(np.mean(np.var(own, axis=0))), 1e-300)
+        reg = max(floor, 1e-3 * float(np.mean(np.var(own, axis=0))), 1e-280)
         mixture = GaussianMixture(count, covariance_type=kind, reg_covar=reg, random_state=seed)
         part = mixture.fit_predict(own)
         sizes = np.bincount(part, minlength=count)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from ironbound.errors import wrong_value
-from ironbound.latent._rounding import UNIT, Array, gamma
+from ironbound.latent._rounding import UNIT, Array, frozen, gamma, lengths
 from ironbound.latent._threads import by_blocks
 from ironbound.latent.radius import Radii
 
@@ -59,7 +59,10 @@ class LinearScores:
         apart: Array = np.asarray(cdist(weights, weights), dtype=np.float64) * (
             1.0 + gamma(weights.shape[1] + 4)
         )
-        return LinearScores(weights, offsets, center, owner, apart)
+        for m in np.flatnonzero((apart < 1e-140).sum(axis=1) > 1):  # squares below the smallest float64
+            near = np.flatnonzero(apart[m] < 1e-140)
+            apart[m, near] = lengths(weights[near] - weights[m])
+        return LinearScores(frozen(weights), frozen(offsets), frozen(center), owner, frozen(apart))
 
     @property
     def classes(self) -> int:
@@ -128,7 +131,6 @@ class LinearScores:
 
     def _error(self, x: Array, scores: Array) -> Array:
         """Bounds, shape (n,), on the error of a difference of two computed scores."""
-        length = np.sqrt(np.einsum("ij,ij->i", x, x)) * (1.0 + gamma(x.shape[1] + 4))
-        widest = float(np.sqrt(np.max(np.sum(self.weights**2, axis=1)))) * (1.0 + gamma(x.shape[1] + 4))
+        length, widest = lengths(x), float(np.max(lengths(self.weights)))
         largest = np.max(np.abs(scores), axis=1) + float(np.max(np.abs(self.offsets)))
         return 2.0 * (gamma(x.shape[1] + 4) * widest * length + 4.0 * UNIT * largest)

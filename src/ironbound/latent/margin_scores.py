@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ironbound.latent._rounding import UNIT, Array
+from ironbound.latent._rounding import UNIT, Array, frozen
 from ironbound.latent._signed import SignedDistances
 from ironbound.latent.margins import lipschitz_margin
 from ironbound.latent.quadratic import Quadratics
@@ -31,6 +31,7 @@ class EllipsoidScores:
 
     @staticmethod
     def build(quadratics: Quadratics, rho: Array, metric: str) -> EllipsoidScores:
+        rho = frozen(np.array(rho, dtype=np.float64))
         return EllipsoidScores(quadratics, rho, metric, SignedDistances(quadratics, rho))
 
     @property

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ironbound.errors import wrong_value
-from ironbound.latent._rounding import UNIT, Array, gamma
+from ironbound.latent._rounding import TINY, UNIT, Array, frozen, gamma, lengths
 from ironbound.latent._threads import by_blocks
 
 Labels = NDArray[np.int64]
 
+_STEEPEST = 1e145  # with room for its square, a precision, to be split in halves
 _BLOCK = 1 << 19  # float64 numbers of one block of rows; about the second-level cache
 
 
@@ -28,7 +29,7 @@ class Quadratics:
         offsets: shape (M,).
         owner: shape (M,), the class index of each component, 0..K-1.
     Raises:
-        InputError: shapes disagree or a number is not finite.
+        InputError: shapes disagree, a number is not finite, or a precision would not be.
 
     Example:
         >>> q = Quadratics.build(np.ones((2, 1)), np.array([[0.0], [3.0]]), np.zeros(2))
@@ -63,7 +64,11 @@ class Quadratics:
         for name, values in (("factors", factors), ("means", means), ("offsets", offsets)):
             if not np.all(np.isfinite(values)):
                 raise wrong_value(name, values, "finite numbers")
-        flat = np.sqrt(np.sum(factors.reshape(count, -1) ** 2, axis=1)) * (1.0 + gamma(size * size + 4))
+        flat = lengths(factors.reshape(count, -1))
+        if not np.max(flat, initial=0.0) < _STEEPEST:
+            raise wrong_value(
+                "factors", float(flat.max()), f"of a norm below {_STEEPEST:g}; give latents in larger units"
+            )
         if factors.ndim == 2:
             spectral = np.max(np.abs(factors), axis=1)
         else:
@@ -71,7 +76,8 @@ class Quadratics:
             # memory.
             singular = np.linalg.svd(factors, compute_uv=False)
             spectral = singular[:, 0] * (1.0 + 1e-10)
-        return Quadratics(factors, means, offsets, owner, np.minimum(spectral, flat), flat)
+        norms = frozen(np.minimum(spectral, flat)), frozen(flat)
+        return Quadratics(frozen(factors), frozen(means), frozen(offsets), owner, *norms)
 
     @property
     def dimension(self) -> int:
@@ -123,8 +129,8 @@ class Quadratics:
                 if self.diagonal:  # each entry errs relative to itself
                     drift = 3.0 * per_entry * square
                 else:
-                    slack = per_entry * self.frobenius[m] * np.sqrt(moved) * (1.0 + 1e-12)
+                    slack = per_entry * self.frobenius[m] * np.sqrt(moved + 1e20 * TINY) * (1.0 + 1e-12)
                     drift = slack * (2.0 * np.sqrt(square) + 3.0 * slack)
                 q[rows, m] = square + self.offsets[m]
-                error[rows, m] = drift + of_sum * square + 4.0 * UNIT * np.abs(q[rows, m]) + 1e-300
+                error[rows, m] = drift + of_sum * square + 4.0 * UNIT * np.abs(q[rows, m]) + TINY
         return q, error * (1.0 + 1e-9)

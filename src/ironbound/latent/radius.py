@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ironbound.latent import _dual
 from ironbound.latent._nearest import BLOCK, Nearest
 from ironbound.latent._pair import Basis, Pair, diagonalise
-from ironbound.latent._rounding import UNIT, Array, gamma
+from ironbound.latent._rounding import UNIT, Array, lengths
 from ironbound.latent._threads import by_blocks, in_parallel
 from ironbound.latent.margins import quadratic_margin
 from ironbound.latent.quadratic import Quadratics
@@ -232,4 +232,4 @@ class QuadraticRadii:
 
     def _shifted(self, z: Array, own: int) -> tuple[Array, Array]:
         x = z - self.quadratics.means[own]
-        return x, np.sqrt(np.einsum("ij,ij->i", x, x)) * (1.0 + gamma(x.shape[1] + 4))
+        return x, lengths(x)

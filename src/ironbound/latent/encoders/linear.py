@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
 from ironbound.errors import wrong_value
-from ironbound.latent._rounding import Array, gamma
+from ironbound.latent._rounding import Array, frozen, gamma, lengths, norm
 from ironbound.latent._threads import single_blas
 from ironbound.latent.encoder_record import EncoderStep
 
@@ -35,19 +35,21 @@ class LinearEncoder:
     """
 
     def __init__(self, weight: ArrayLike, center: ArrayLike | None = None, *, name: str = "linear") -> None:
-        self.weight: Array = np.array(weight, dtype=np.float64)
-        if self.weight.ndim != 2 or not self.weight.size:
-            raise wrong_value("weight", self.weight.shape, "a matrix of shape (D, n)")
-        size = self.weight.shape[1]
-        self.center: Array = np.zeros(size) if center is None else np.array(center, dtype=np.float64)
-        if self.center.shape != (size,):
-            raise wrong_value("center", self.center.shape, f"of shape ({size},), as the weight says")
-        if not (np.all(np.isfinite(self.weight)) and np.all(np.isfinite(self.center))):
+        matrix: Array = np.array(weight, dtype=np.float64)
+        if matrix.ndim != 2 or not matrix.size:
+            raise wrong_value("weight", matrix.shape, "a matrix of shape (D, n)")
+        size = matrix.shape[1]
+        origin: Array = np.zeros(size) if center is None else np.array(center, dtype=np.float64)
+        if origin.shape != (size,):
+            raise wrong_value("center", origin.shape, f"of shape ({size},), as the weight says")
+        if not (np.all(np.isfinite(matrix)) and np.all(np.isfinite(origin))):
             raise wrong_value("weight, center", "NaN or infinity", "finite numbers")
+        # Read-only: constant and digest belong to these numbers.
+        self._weight, self._center = matrix, origin
         self.name = name
         # The largest singular value errs by a small multiple of n u: 1e-11 covers n = 10,000.
-        self._norm = float(np.linalg.norm(self.weight, 2)) * (1.0 + 1e-11)
-        self._frobenius = float(np.linalg.norm(self.weight)) * (1.0 + gamma(self.weight.size + 4))
+        self._norm = float(np.linalg.norm(matrix, 2)) * (1.0 + 1e-11)
+        self._frobenius = norm(matrix)
         if not self._norm > 0.0:
             raise wrong_value("weight", "0 everywhere", "a matrix with a norm above 0")
 
@@ -94,6 +96,16 @@ class LinearEncoder:
         return cls((q * np.sign(np.diag(r))).T, name=f"random projection {size}")
 
     @property
+    def weight(self) -> Array:
+        """W, shape (D, n); read-only."""
+        return frozen(self._weight.view())
+
+    @property
+    def center(self) -> Array:
+        """c, shape (n,); read-only."""
+        return frozen(self._center.view())
+
+    @property
     def lipschitz(self) -> float:
         """Largest singular value, rounded up."""
         return self._norm
@@ -106,8 +118,8 @@ class LinearEncoder:
     @property
     def digest(self) -> str:
         """SHA-256 of W and c."""
-        found = hashlib.sha256(f"linear{self.weight.shape}".encode())
-        found.update(self.weight.astype("<f8").tobytes() + self.center.astype("<f8").tobytes())
+        found = hashlib.sha256(f"linear{self._weight.shape}".encode())
+        found.update(self._weight.astype("<f8").tobytes() + self._center.astype("<f8").tobytes())
         return found.hexdigest()
 
     def encode(self, X: NDArray[Any]) -> tuple[Array, Array]:
@@ -116,12 +128,11 @@ class LinearEncoder:
         The computed W (x - c) errs by at most gamma |W|_F |x - c| (Cauchy and Schwarz, row by row).
         """
         x = _flat(np.asarray(X, dtype=np.float64))
-        if x.shape[1] != self.weight.shape[1]:
-            raise wrong_value("X", x.shape, f"inputs of {self.weight.shape[1]} numbers each")
-        moved = x - self.center
-        size = moved.shape[1]
-        length = np.sqrt(np.einsum("ij,ij->i", moved, moved)) * (1.0 + gamma(size + 4))
-        return moved @ self.weight.T, gamma(size + 4) * self._frobenius * length * (1.0 + 1e-9) + 1e-300
+        if x.shape[1] != self._weight.shape[1]:
+            raise wrong_value("X", x.shape, f"inputs of {self._weight.shape[1]} numbers each")
+        moved = x - self._center
+        error = gamma(moved.shape[1] + 4) * self._frobenius * lengths(moved) * (1.0 + 1e-9) + 1e-300
+        return moved @ self._weight.T, error
 
 
 def _flat(x: Array) -> Array:

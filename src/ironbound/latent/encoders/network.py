@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from typing import Any
 
@@ -52,9 +53,9 @@ class NetworkEncoder:
         self.name = name
         self.input_shape = tuple(input_shape)
         plain = export_plain(network).double().requires_grad_(False)
-        self.layers: list[nn.Module] = _flattened(plain)
+        self._layers: list[nn.Module] = _flattened(plain)
         shape, found = self.input_shape, list[Step]()
-        for place, layer in enumerate(self.layers):
+        for place, layer in enumerate(self._layers):
             found.append(derive(layer, shape, f"{place} {type(layer).__name__}"))
             own_error(layer, torch.zeros(1, *shape, dtype=torch.float64))
             shape = output_shape(layer, shape, found[-1].module)
@@ -71,6 +72,11 @@ class NetworkEncoder:
         self._lipschitz = product
         weights = {key: value.numpy() for key, value in plain.state_dict().items()}
         self._digest = hashlib.sha256((repr(plain) + arrays_digest(weights)).encode()).hexdigest()
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """Copies of the plain layers, first to last; constants and digest belong to those that are run."""
+        return copy.deepcopy(self._layers)
 
     @property
     def lipschitz(self) -> float:
@@ -98,7 +104,7 @@ class NetworkEncoder:
                 rows = slice(start, start + _BATCH)
                 batch = torch.from_numpy(np.array(x[rows], dtype=np.float64))
                 error = torch.zeros(len(batch), dtype=torch.float64)
-                for layer, factor in zip(self.layers, self._factors, strict=True):
+                for layer, factor in zip(self._layers, self._factors, strict=True):
                     error = (error * factor + own_error(layer, batch)) * (1.0 + 1e-12)
                     batch = layer(batch)
                 latents[rows], errors[rows] = batch.numpy(), error.numpy()
