@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from ironbound.cli import app
 from ironbound.cli.friendly import BAD_INPUT, BUG, PARTLY_FAILED, STOPPED, TRACEBACK
 
-BREAKS = "if batch['image'][:, 1].max() > 50: raise RuntimeError('cannot read this one')"
+BREAKS = "if batch['image'][:, 1].max() > 50: {how}"
 
 
 def ironbound(*arguments: object) -> Result:
@@ -111,17 +111,24 @@ def test_report_writes_the_files_again(done: tuple[Path, Path]) -> None:
     assert (out / "results.parquet").exists()
 
 
-def test_an_input_that_fails_is_told_and_shows_in_the_exit_code(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ('raise RuntimeError("cannot read this one")', "RuntimeError: cannot read this one"),
+        ("raise SystemExit(0)", "RuntimeError: the base called sys.exit(0)"),
+    ],
+)
+def test_an_input_that_fails_is_told_and_shows_in_the_exit_code(how: str, told: str, tmp_path: Path) -> None:
     import numpy as np
     from little_runs import arrays
 
-    path = write_config(tmp_path / "mine", before=BREAKS)
+    path = write_config(tmp_path / "mine", before=BREAKS.format(how=how))
     data = arrays()
     data["image"][3, 1] = 100
     np.savez(tmp_path / "mine" / "data.npz", **data)  # pyright: ignore[reportArgumentType]
     result = ironbound("certify", path, "--out", tmp_path / "out")
     assert result.exit_code == PARTLY_FAILED
-    assert "1 input(s) failed, such as 3: RuntimeError: cannot read this one" in result.stderr
+    assert f"1 input(s) failed, such as 3: {told}" in result.stderr
     assert "5 of 6, 1 failed" in result.stdout
     again = ironbound("verify", tmp_path / "out")
     assert "5 valid, 0 invalid" in again.stdout
@@ -226,6 +233,20 @@ def test_a_bug_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert "This is a bug in ironbound" in result.stderr
     monkeypatch.setenv(TRACEBACK, "1")
     assert isinstance(ironbound("verify", tmp_path).exception, AttributeError)
+
+
+def test_whatever_calls_exit_is_no_success(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def ends(*_: object, **__: object) -> None:
+        raise SystemExit(0)
+
+    path = write_config(tmp_path / "mine")
+    (tmp_path / "mine" / "model.py").write_text("raise SystemExit(0)")
+    result = ironbound("certify", path, "--out", tmp_path / "out")
+    refused(result, "model.loader: importing model failed: SystemExit: 0")
+    monkeypatch.setattr("ironbound.runs.recheck.recheck", ends)
+    result = ironbound("verify", tmp_path)
+    assert result.exit_code == PARTLY_FAILED
+    assert "sys.exit(0) was called" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,9 @@ def friendly(command: Callable[P, int]) -> Callable[P, None]:
             code = PARTLY_FAILED
         except (typer.Exit, typer.Abort):
             raise
+        except SystemExit as error:
+            say(f"error: sys.exit({error.code!r}) was called by what was loaded; nothing is finished")
+            code = PARTLY_FAILED
         except Exception as error:
             _reraise_if_asked()
             say(f"error: unexpected {type(error).__name__}: {error}")

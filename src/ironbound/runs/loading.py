@@ -41,7 +41,7 @@ def call(reference: str, folder: Path, arguments: Mapping[str, Any], key: str) -
             raise ConfigError(
                 f"{key}: {module_name} needs the module {missing!r}, which is missing"
             ) from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(f"{key}: importing {module_name} failed: {_short(error)}") from error
         function = getattr(module, function_name, None)
         if not callable(function):
@@ -51,7 +51,7 @@ def call(reference: str, folder: Path, arguments: Mapping[str, Any], key: str) -
             )
         try:
             return function(**arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(f"{key}: {reference} raised {_short(error)}") from error
 
 

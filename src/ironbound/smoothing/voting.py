@@ -78,7 +78,10 @@ class Voters:
         given: dict[str, Any] = dict(batch)
         for name, tensor in reading.tensors.items():
             given[name] = _like(tensor, batch[name])
-        return self.base(given)
+        try:
+            return self.base(given)
+        except SystemExit as error:  # a model may not end the run, least of all as if all had gone well
+            raise RuntimeError(f"the base called sys.exit({error.code!r})") from error
 
     def batch_of(self, reading: Reading) -> int:
         """Draws per call of the base: the user's number, or as many as fit a fixed number of values."""

@@ -30,7 +30,7 @@ def smoothed(problem: Problem, example: Example, position: int, outcome: Outcome
         return failure(example, position, outcome.error, seconds)
     try:
         base = _clean_label(problem, example)
-    except Exception as error:  # the user's model may raise anything; the run goes on
+    except (Exception, SystemExit) as error:  # the user's model may raise anything; the run goes on
         return failure(example, position, error, seconds)
     return _row(outcome.certificate, example, position, base, seconds)
 
@@ -48,7 +48,7 @@ def by_certifier(problem: Problem, position: int) -> Row:
                 f"classes; asked for {example.id!r} of {problem.num_classes}"
             )
         base = int(problem.certifier.predict(example.inputs))
-    except Exception as error:  # a certifier may raise anything, too
+    except (Exception, SystemExit) as error:  # a certifier may raise anything, too
         return failure(example, position, error, time.perf_counter() - started)
     return _row(certificate, example, position, base, time.perf_counter() - started)
 
