@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -120,6 +121,40 @@ def test_the_end_of_a_text_is_written_where_the_threat_says(sampling: Any) -> No
     assert found.attacked["tokens"].shape == (5,)
     assert found.attacked["tokens"].tolist() == [1, 2, 3, 0, 0]
     assert found.success
+
+
+@pytest.mark.parametrize("white_box", [False, True])
+def test_against_an_open_alphabet_it_also_writes_what_the_noise_never_shows(white_box: bool) -> None:
+    """A special token that no draw tells of: the closed attacker may not write it, the open one finds it."""
+    embedding = torch.nn.Embedding(40, 2)
+    with torch.no_grad():
+        embedding.weight.zero_()
+        embedding.weight[:, 1] = 1.0
+        embedding.weight[3] = torch.tensor([50.0, 0.0])
+
+    class Sum(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = embedding
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            return self.words(tokens).sum(dim=1)
+
+    module = Sum()
+    base: Any = (
+        TorchClassifier(module, arguments=("tokens",))
+        if white_box
+        else lambda batch: module(torch.as_tensor(batch["tokens"])).detach()
+    )
+    noise = ib.Smoothing(tokens=ib.UniformReplacement(0.3, list(range(5, 40))))
+    clean = {"tokens": [7, 8, 9]}
+    for budget in (ib.TokenL0(1), ib.SuffixInPlace(1), ib.SuffixAppend(1, pad=7)):
+        found = JointAttack(base, noise, ib.Threat(tokens=budget), RULES, draws=64)(clean, 1, tokens=1)
+        assert found.outcome == "kept"
+        open_ = replace(budget, alphabet="open")
+        found = JointAttack(base, noise, ib.Threat(tokens=open_), RULES, draws=64)(clean, 1, tokens=1)
+        assert found.success
+        assert 3 in found.attacked["tokens"]
 
 
 def test_the_base_itself_is_attacked_within_valid_categories() -> None:

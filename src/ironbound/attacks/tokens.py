@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Writable:
         symbols: for each of these the ids that may be written there.
         most: how many positions may differ from `clean`.
         channel: the noise on a value of this length, wherever it lies.
+        hidden: symbols that may be written and that the noise never shows, so that no draw tells of them.
     """
 
     clean: Array
@@ -34,6 +35,7 @@ class Writable:
     symbols: tuple[NDArray[np.int64], ...]
     most: int
     channel: AbstractChannel
+    hidden: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def allows(self, value: Array) -> bool:
         """Whether a value is within the budget, and holds only what may be written where it was written."""
@@ -69,6 +71,10 @@ class Writable:
                 gains = np.full(others.size, -np.inf)
                 known = others < scores.shape[1]
                 gains[known] = scores[place, others[known]]
+                if self.hidden.size:
+                    # Some of them are as promising as the best of the others, until they have been tried.
+                    some = random.permutation(self.hidden)[: max(1, tries // 4)]
+                    gains[np.isin(others, some)] = gains.max(initial=-np.inf)
             for i in np.argsort(-gains, kind="stable")[:tries]:
                 changed = at.copy()
                 changed[place] = others[i]
@@ -114,7 +120,8 @@ def writable_tokens(
             classifier of budget d.
         clean: token ids (length,).
         d: number of changes, at most the budget's max_d.
-        alphabet: ids to try; by default those that the noise can show, under Edits those of the text itself.
+        alphabet: ids to try; by default those that the noise can show (against an open alphabet also the
+            smaller ids that it cannot, special tokens say), under Edits those of the text itself.
     Raises:
         InputError: the kernel names no alphabet and none is given; or the budget is none of these.
 
@@ -135,14 +142,14 @@ def writable_tokens(
         places = tuple(i for i, token in enumerate(clean.tolist()) if token in homes)
         return Writable(clean, places, tuple(homes[int(clean[i])] for i in places), d, channel)
     kernel = channel.kernel if isinstance(channel, OnSuffix | OnSlot) else channel
-    ids = _ids(kernel, alphabet)
     if isinstance(budget, TokenL0):
-        return _whole(clean, range(clean.size), ids, d, channel)
+        return _whole(clean, range(clean.size), _ids(kernel, budget, alphabet), d, channel)
     if not isinstance(budget, SuffixInPlace | SuffixAppend):
         raise InputError(
             f"there is no attack for {budget!r} on {channel!r}; there is for TokenL0, SynonymL0, Edits, "
             "SuffixInPlace, SuffixAppend and the noise that proves them"
         )
+    ids = _ids(kernel, budget, alphabet)
     own = narrowed(budget, max(1, d)) if budget.sampling == "per_budget" else budget
     if isinstance(own, SuffixInPlace):
         placed = kernel.placed(own)
@@ -152,18 +159,27 @@ def writable_tokens(
     return _whole(np.concatenate([clean, slot]), range(clean.size, clean.size + d), ids, d, noised)
 
 
-def _whole(
-    clean: Array, places: Sequence[int], ids: NDArray[np.int64], d: int, channel: AbstractChannel
-) -> Writable:
-    return Writable(clean, tuple(places), (ids,) * len(places), d, channel)
+_Symbols = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-def _ids(kernel: AbstractChannel, alphabet: Sequence[int] | None) -> NDArray[np.int64]:
+def _whole(clean: Array, places: Sequence[int], ids: _Symbols, d: int, channel: AbstractChannel) -> Writable:
+    return Writable(clean, tuple(places), (ids[0],) * len(places), d, channel, ids[1])
+
+
+def _ids(
+    kernel: AbstractChannel, budget: TokenL0 | SuffixInPlace | SuffixAppend, alphabet: Sequence[int] | None
+) -> _Symbols:
+    """Symbols to try, and those among them that the noise never shows."""
+    none = np.zeros(0, dtype=np.int64)
     if alphabet is not None:
-        return np.array(sorted({int(i) for i in alphabet}), dtype=np.int64)
+        return np.array(sorted({int(i) for i in alphabet}), dtype=np.int64), none
     known = getattr(kernel, "alphabet", None)
     if isinstance(known, int):
-        return np.arange(known, dtype=np.int64)
+        return np.arange(known, dtype=np.int64), none
     if known is not None:
-        return np.array(sorted(int(i) for i in known), dtype=np.int64)
+        shown = np.array(sorted(int(i) for i in known), dtype=np.int64)
+        if budget.alphabet == "closed":
+            return shown, none
+        every = np.arange(shown[-1] + 1)
+        return every, np.setdiff1d(every, shown)
     raise InputError(f"{kernel!r} names no alphabet; give the ids that an attacker may write as alphabet")
