@@ -16,6 +16,7 @@ import pytest
 from little_runs import classify, plan
 
 from ironbound.certificate import Certificate
+from ironbound.channels import Gaussian, Smoothing
 from ironbound.data.problem import Example
 from ironbound.errors import InputError, RunError
 from ironbound.models.http.health import Failures
@@ -26,6 +27,7 @@ from ironbound.runs.recheck import recheck
 from ironbound.runs.runner import Event, run
 from ironbound.runs.store import Row, Store
 from ironbound.smoothing import SmoothedClassifier
+from ironbound.threats import L2, Threat, TokenL0
 
 
 def rows(out: Path) -> list[Row]:
@@ -247,6 +249,58 @@ def test_swapped_certificates_are_found(tmp_path: Path) -> None:
         )
     connection.close()
     assert recheck(tmp_path).invalid == (("input-2", "it is the certificate of input 'input-0'"),)
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"alpha": 0.3}, "alpha is 0.3, in this run 0.01"),
+        ({"seed": 5}, "seed is 5, in this run 0"),
+        ({"stop": "precision"}, "stop is 'precision', in this run 'fixed'"),
+    ],
+)
+def test_certificates_of_another_run_are_found(tmp_path: Path, other: dict[str, Any], reason: str) -> None:
+    """Each is valid, and proves what it says: but not what the folder's report says of it."""
+    run(dataclasses.replace(plan(), limit=3), tmp_path / "here")
+    run(dataclasses.replace(plan(**other), limit=3), tmp_path / "there")
+    with sqlite3.connect(tmp_path / "here" / RESULTS) as connection:
+        connection.execute("ATTACH ? AS other", (str(tmp_path / "there" / RESULTS),))
+        connection.execute("INSERT OR REPLACE INTO results SELECT * FROM other.results WHERE position = 1")
+    connection.close()
+    found = recheck(tmp_path / "here")
+    assert found.valid == 2
+    ((name, why),) = found.invalid
+    assert name == "input-1"
+    assert reason in why
+
+
+@pytest.mark.parametrize("what", ["threat", "noise"])
+def test_certificates_under_another_threat_or_noise_are_found(tmp_path: Path, what: str) -> None:
+    here = dataclasses.replace(plan(), limit=3)
+    run(here, tmp_path / "here")
+    problem = here.problem
+    changed: dict[str, Any] = {"threat": Threat(image=L2(), tokens=TokenL0(1))}
+    if what == "noise":
+        tokens = problem.smoothing["tokens"]
+        changed = {"smoothing": Smoothing(image=Gaussian(0.75, unit="grey levels"), tokens=tokens)}
+    run(dataclasses.replace(here, problem=dataclasses.replace(problem, **changed)), tmp_path / "there")
+    with sqlite3.connect(tmp_path / "here" / RESULTS) as connection:
+        connection.execute("ATTACH ? AS other", (str(tmp_path / "there" / RESULTS),))
+        connection.execute("INSERT OR REPLACE INTO results SELECT * FROM other.results WHERE position = 1")
+    connection.close()
+    ((name, why),) = recheck(tmp_path / "here").invalid
+    assert name == "input-1"
+    assert f"the {what} is" in why
+
+
+def test_rows_that_were_taken_out_are_missed(tmp_path: Path) -> None:
+    run(dataclasses.replace(plan(), limit=4), tmp_path)
+    assert recheck(tmp_path).missing == 0
+    with sqlite3.connect(tmp_path / RESULTS) as connection:
+        connection.execute("DELETE FROM results WHERE position IN (1, 3)")
+    connection.close()
+    found = recheck(tmp_path)
+    assert (found.valid, found.missing) == (2, 2)
 
 
 SETTINGS: list[dict[str, Any]] = [

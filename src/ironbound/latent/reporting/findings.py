@@ -160,11 +160,7 @@ def _sentences(f: Findings) -> list[str]:
     if tested:
         lines.append(
             f"Mardia's tests speak against a Gaussian law for {far} of {len(tested)} classes (p below 1 %)."
-            + (
-                " That lessens no certificate; it says that predictions from the fit are not to be trusted."
-                if far
-                else ""
-            )
+            + (_NOT_GAUSSIAN if far else "")
         )
     least = f.distance.kl_lower
     lines.append(
@@ -172,7 +168,7 @@ def _sentences(f: Findings) -> list[str]:
         f"{f.distance.lower:.3f} with {sure} confidence, so that eps is {least:.3f} nats or more."
     )
     index = len(f.measured) // 2
-    kept = float(np.interp(least, f.eps, f.sensitivity["binary_kl"][index]))
+    kept = float(transfer(f.mixture[index], least))
     lines.append(
         f"At radius {middle.radius:g} the mixture promises {_percent(f.mixture[index])}; even for the "
         f"smallest eps that the test leaves, the transfer bound carries only {_percent(kept)} over to "
