@@ -83,10 +83,10 @@ def test_a_row_more_makes_nothing_again_and_a_changed_network_its_own_pieces(tmp
     published = {"columns": ["who", "r = 1"], "rows": [["HyCAS", 41.4]], "note": "another set"}
     tables = hycas_images.figure(Context("tiny", {**attacked, "held_out": held}, published, tmp_path)).tables
     assert piece.stat().st_mtime_ns == made
-    under_attack, pairs, strong, chosen, last = tables[-5:]
+    under_attack, pairs, strong, strongest, chosen, last = tables[-6:]
     assert under_attack.rows[0][:2] == ("RS", 2)
     assert [len(row) for table in (under_attack, pairs, strong, chosen) for row in table.rows] == [5, 7, 2, 5]
-    assert pairs.rows[0][3:] == (2, 0, 0, 1.0)
+    assert pairs.rows[0][3:] == strongest.rows[0][3:] == (2, 0, 0, 1.0)
     assert last.rows == (("HyCAS", 41.4),)
     for fewer in ({"RS:attack": 1}, {}):
         wrong = {**attacked, "fewer": fewer, "attacked_pairs": [["RS", "HyCAS"]]}

@@ -59,11 +59,11 @@ def attacked(
     title = f"{settings['data']}: accuracy under attack"
     tables = [Table(title, ("network", "images", "clean, %", *heads), tuple(rows), note)]
     if pairs := settings.get("attacked_pairs"):
-        tables.append(_pairs(pairs, budgets, found))
+        tables.append(_pairs("Pairs under the same attack", pairs, budgets, found))
     return tables
 
 
-def _pairs(pairs: list[list[str]], budgets: list[int], found: Mapping[str, Answers]) -> Table:
+def _pairs(title: str, pairs: list[list[str]], budgets: list[int], found: Mapping[str, Answers]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for one, two in pairs:
         for eps in budgets:
@@ -77,32 +77,41 @@ def _pairs(pairs: list[list[str]], budgets: list[int], found: Mapping[str, Answe
             rows.append((one, two, f"{eps}/255", len(both), *counts, mcnemar(*counts)))
     columns = ("first", "second", "linf", "images", "only the first stays right", "only the second", "p")
     note = "McNemar's exact test, two-sided, of each budget by itself; not corrected for several tests."
-    return Table("Pairs under the same attack", columns, tuple(rows), note)
+    return Table(title, columns, tuple(rows), note)
 
 
-def strengths(context: Context, trained: Trained, narrow: Callable[..., Context], test: ImageSet) -> Table:
-    """One row a network: accuracy at the first budget under ever stronger attacks, on one set of images.
+def strengths(
+    context: Context, trained: Trained, narrow: Callable[..., Context], test: ImageSet
+) -> list[Table]:
+    """One row a network: accuracy at the first budget under ever stronger attacks, on one set of images; then
+    those of the pairs of which both are here, under the last attack.
 
     Args:
-        context: settings strong (names), strong_images, strengths ([steps, passes, restarts], ...).
+        context: settings strong (names), strong_images, strengths ([steps, passes, restarts], ...), and
+            attacked_pairs.
         trained, narrow, test: as for `attacked`.
     """
     settings = context.settings
     eps, few = settings["eps"][0], spread(test, settings["strong_images"])
     rows: list[tuple[Cell, ...]] = []
+    last: dict[str, Answers] = {}
     for name in settings["strong"]:
         cells: list[float] = []
         for strength in settings["strengths"]:
             key = "-".join(map(str, ("strong", name, *strength)))
             one = answers(context, trained, narrow, name, few, key, strength=strength, budgets=[eps])
             cells.append(shares(one["right"][str(eps)], few.labels)[0])
+            last[name] = one
         rows.append((name, *cells))
     columns = ("network", *(f"{s} steps, {e} passes, {r} starts" for s, e, r in settings["strengths"]))
     note = (
         f"APGD at linf {eps}/255 on {len(few)} images; a figure that falls from left to right says that the "
         "attack on the left was too weak. With two classes there is no difference of logits ratio."
     )
-    return Table(f"{settings['data']}: does a stronger attack find more?", columns, tuple(rows), note)
+    tables = [Table(f"{settings['data']}: does a stronger attack find more?", columns, tuple(rows), note)]
+    if pairs := [pair for pair in settings.get("attacked_pairs", ()) if set(pair) <= set(last)]:
+        tables.append(_pairs("Pairs under the strongest of these attacks", pairs, [eps], last))
+    return tables
 
 
 def answers(

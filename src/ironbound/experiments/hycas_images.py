@@ -66,7 +66,7 @@ def figure(context: Context) -> Result:
     if settings["attacked"]:
         tables += attacked(context, trained, narrow, test)
     if settings["strong"]:
-        tables.append(strengths(context, trained, narrow, test))
+        tables += strengths(context, trained, narrow, test)
     if "held_out" in settings:
         tables.append(candidates(context, trained, narrow))
     if context.published:
