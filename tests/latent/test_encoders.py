@@ -31,7 +31,7 @@ from ironbound.latent import (
     audit,
     estimate_lipschitz,
 )
-from ironbound.latent.encoders.base import reciprocal_down
+from ironbound.latent.encoders.base import input_digest, reciprocal_down
 from ironbound.lipschitz import GroupSort, SpectralConv2d, SpectralLinear
 
 
@@ -194,6 +194,14 @@ class Blurred:
     def encode(self, X: Array) -> tuple[Array, Array]:
         z = 2.0 * np.asarray(X, dtype=np.float64)
         return z, np.full(len(z), self.doubt)
+
+
+def test_digests_tell_inputs_apart() -> None:
+    inputs = [np.zeros(4), np.zeros((2, 2)), np.zeros(5), np.ones(4)]
+    assert len({input_digest(x) for x in inputs}) == 4
+    assert (
+        input_digest(np.ones(4, dtype=np.int64)) == input_digest(np.ones(4)) == input_digest(np.ones(8)[::2])
+    )
 
 
 def test_doubt_about_the_latent_is_taken_off() -> None:
@@ -437,6 +445,43 @@ def test_rounding_is_seen_where_squares_underflow() -> None:
     encoder, small = LinearEncoder(np.random.default_rng(0).normal(size=(3, 8))), 2.0**-600
     x = np.random.default_rng(1).normal(size=(5, 8))
     assert np.all(encoder.encode(x * small)[1] >= encoder.encode(x)[1] * small)
+
+
+def test_errors_of_one_layer_are_enlarged_by_the_next() -> None:
+    """A difference of large numbers, then a thousandfold: the second layer's own rounding is small."""
+    first, second = nn.Linear(2, 1, bias=False), nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor([[1.0, -1.0]]))
+        second.weight.copy_(torch.tensor([[1000.0]]))
+    x = np.array([[1e9, 1e9 + 1.0]])
+    alone = NetworkEncoder(nn.Sequential(first), (2,)).encode(x)[1]
+    both = NetworkEncoder(nn.Sequential(first, second), (2,)).encode(x)[1]
+    assert both >= 1000.0 * alone
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(2, 1), nn.Conv2d(1, 1, (1, 2))], ids=str)
+def test_a_large_bias_rounds_the_sum(layer: nn.Linear | nn.Conv2d) -> None:
+    nn.init.ones_(layer.weight)
+    nn.init.constant_(cast(Any, layer.bias), 1e9)
+    shape = (2,) if isinstance(layer, nn.Linear) else (1, 1, 2)
+    x = np.array([0.1, 0.7])
+    z, errors = NetworkEncoder(nn.Sequential(layer, nn.Flatten()), shape).encode(x.reshape(1, *shape))
+    exact = sum((Fraction(v) for v in x.tolist()), Fraction(10**9))
+    assert 0 < abs(exact - Fraction(float(z[0, 0]))) <= Fraction(float(errors[0]))
+
+
+def test_a_projections_rounding_is_that_of_the_worst_order_of_sums() -> None:
+    """n u |W| |x - c|, which rounding of one sign reaches, however much less random numbers need."""
+    encoder = LinearEncoder(np.random.default_rng(0).normal(size=(3, 400)))
+    x = np.random.default_rng(1).normal(size=(5, 400))
+    worst = 400 * 2.0**-53 * np.linalg.norm(encoder.weight) * np.linalg.norm(x, axis=1)
+    assert np.all(encoder.encode(x)[1] >= worst)
+
+
+def test_random_projections_prefer_no_direction() -> None:
+    """Without a random sign the first entry of every projection would be negative, as LAPACK has it."""
+    signs = [LinearEncoder.random_orthogonal(4, 1, seed=seed).weight[0, 0] > 0.0 for seed in range(60)]
+    assert 15 < sum(signs) < 45
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
