@@ -16,12 +16,14 @@ _INNER, _OUTER = 60, 40
 MOST_ATOMS = 64
 
 
-def nearby(atoms: Atoms, s: float, threshold: float, high: float) -> float:
-    """About the mu at which lower(p) meets the threshold, p = 1 - s; somewhere in (0, high) if it does not.
+def nearby(atoms: Atoms, s: float, threshold: float, high: float) -> tuple[float, float]:
+    """About the mu at which lower(p) meets the threshold, p = 1 - s, and the dual variable there.
+
+    Somewhere in (0, high) if it does not meet it.
 
     Example:
         >>> from ironbound import laws
-        >>> round(nearby(laws.uniform_replacement(1, 240, 0.8).atoms, 0.13, 0.5, 2.0), 9)
+        >>> round(nearby(laws.uniform_replacement(1, 240, 0.8).atoms, 0.13, 0.5, 2.0)[0], 9)
         0.684167397
     """
     ell, p, q = atoms.ell.tolist(), atoms.p.tolist(), atoms.q.tolist()
@@ -39,9 +41,9 @@ def nearby(atoms: Atoms, s: float, threshold: float, high: float) -> float:
             secant = mu - excess * (mu - before[0]) / (excess - before[1])
             proposal = secant if low < secant < end else proposal
         if abs(proposal - mu) < 1e-9 * mu:
-            return proposal
+            return proposal, u
         before, mu = (mu, excess), proposal
-    return mu
+    return mu, u
 
 
 def _level(ell: list[float], p: list[float], s: float, mu: float, u: float) -> float:

@@ -129,12 +129,13 @@ def _root(goal: Goal) -> Found:
             high = 0.5 * (ndtri(goal.p) - ndtri(goal.rival))
     high = np.where(np.isfinite(high), np.maximum(high, 0.0) * (1 + 1e-9) + 1e-9, 80.0)
     mu = high * (1.0 if goal.atoms.ell.size == 1 else 0.5)
+    guess: tuple[Array, Array] | None = None
     if mu.size == 1 and goal.threshold is not None and 1 < goal.atoms.ell.size <= MOST_ATOMS:
-        first = nearby(goal.atoms, float(goal.s[0]), goal.threshold, float(high[0]))
-        mu = np.array([first]) if 0.0 < first < high[0] else mu
+        first, at_first = nearby(goal.atoms, float(goal.s[0]), goal.threshold, float(high[0]))
+        if 0.0 < first < high[0]:
+            mu, guess = np.array([first]), (np.array([at_first]), np.array([at_first]))
     active = np.arange(mu.size)
     root, u, v = mu.copy(), np.zeros(mu.shape), np.zeros(mu.shape)
-    guess: tuple[Array, Array] | None = None
     for step in range(_MAX_STEPS):
         at, part = root[active], goal.take(active)
         found = part.bounds(at, guess)
@@ -150,7 +151,10 @@ def _root(goal: Goal) -> Found:
         width = high[active] - low[active]
         # The last step may land one rounding outside the bracket; it is no less converged for that.
         done = (np.abs(move) <= 1e-13 * at) | (width <= 1e-15 * high[active])
-        root[active] = np.where(done, at, following)
+        # Newton doubles the digits: a small step from within the bracket ends where it leads.
+        there = usable & (np.abs(move) <= 1e-8 * at)
+        root[active] = np.where(done & ~there, at, following)
+        done |= there
         moved = following - at
         keep = ~done
         active = active[keep]
