@@ -48,6 +48,15 @@ def test_frontier_has_one_entry_for_each_budget() -> None:
     assert several.frontier[(1, 1)] == several.claims[3].mu
 
 
+def test_amounts_that_no_float_holds_are_not_rounded_to_smaller_ones() -> None:
+    one, tiny = ALL["image_and_tokens"](), Fraction(1, 10**40)
+    exact = Fraction(one.claims[0].mu or 0.0) / 2  # sigma is 1/2
+    assert one.covers(image=exact)  # type: ignore[arg-type]
+    assert not one.covers(image=exact + tiny)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="whole number"):
+        one.covers(tokens=1 + tiny)  # type: ignore[arg-type]
+
+
 def test_covers_what_is_claimed_and_nothing_more() -> None:
     one = ALL["image_and_tokens"]()
     far, near = one.frontier[0], one.frontier[1]

@@ -246,7 +246,7 @@ def _whole(name: str, amount: Any) -> int:
         number = int(amount) if float(amount).is_integer() else operator.index(amount)
     except (TypeError, ValueError, OverflowError):
         raise wrong_value(name, amount, "a whole number of changes") from None
-    if number < 0 or isinstance(amount, bool | str):
+    if number < 0 or number != amount or isinstance(amount, bool | str):
         raise wrong_value(name, amount, "a whole number of changes, 0 or more")
     return number
 
@@ -258,4 +258,5 @@ def _length(name: str, amount: Any) -> float:
         number = math.nan
     if not number >= 0:
         raise wrong_value(name, amount, "a 2-norm, 0 or more")
-    return number
+    # A fraction or a decimal may lie above the nearest float.
+    return math.nextafter(number, math.inf) if cast(Any, amount) > number else number
