@@ -33,7 +33,7 @@ from ironbound.certificate import Certificate
 from ironbound.data import Example
 from ironbound.data.tasks import load_task
 from ironbound.smoothing import goal
-from ironbound.verify import counts, positions, products
+from ironbound.verify import bounds, counts, positions, products
 
 
 class WithText:
@@ -48,7 +48,7 @@ class WithText:
 
 def forget() -> None:
     """Empty what is kept of earlier searches and checks, and collect garbage outside the measured time."""
-    for module in (goal, positions, products, counts):
+    for module in (goal, positions, products, counts, bounds):
         for kept in vars(module).values():
             if hasattr(kept, "cache_clear"):
                 kept.cache_clear()

@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from flint import arb
 
@@ -56,6 +57,19 @@ def proved_margin(
     """
     _usable(witnesses, f"{figure}.witnesses", wanted=True)
     _usable(rival_witnesses, f"{figure}.rival_witnesses", wanted=goal.rival is not None)
+    return _proved(tuple(laws), mu, goal, tuple(witnesses), tuple(rival_witnesses), figure)
+
+
+@lru_cache(maxsize=1024)
+def _proved(
+    laws: tuple[Joint, ...],
+    mu: float,
+    goal: Goal,
+    witnesses: tuple[float, ...],
+    rival_witnesses: tuple[float, ...],
+    figure: str,
+) -> float:
+    # Asked twice of every new certificate: to fill in its margins, and when it is checked as a whole.
     largest = max(abs(u) for u in (*witnesses, *rival_witnesses))
     bits = FIRST_BITS + math.ceil(1.45 * largest)  # g = e^u loses so many
 
