@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from ironbound.data import sets
+from ironbound.data.images import ImageSet
 from ironbound.errors import ConfigError, InputError
-from ironbound.experiments import hycas_images
+from ironbound.experiments import hycas_choice, hycas_images
 from ironbound.experiments.context import Context
 from ironbound.experiments.paired import mcnemar, only
 from ironbound.training.data import held_out, official_test, pictures
 from ironbound.training.recipe import Recipe
+from ironbound.training.tasks import spread
 
 TINY: dict[str, Any] = {
     "data": "pneumonia",
@@ -121,3 +123,29 @@ def test_choices_are_made_on_the_images_that_training_judges_by() -> None:
     assert np.array_equal(held.scaled(), pictures(recipe).held_x.numpy())
     seen = {image.tobytes() for image in held.images}
     assert sum(image.tobytes() in seen for image in test.images) == 0
+
+
+def test_candidates_are_shown_held_out_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    try:
+        held = spread(held_out(Recipe(name="")), 3)
+    except InputError as error:
+        pytest.skip(str(error))
+    seen: list[ImageSet] = []
+
+    def votes(context: Context, trained: Any, name: str, data: ImageSet) -> list[Any]:
+        seen.append(data)
+        return [{"label": int(y), "prediction": int(y), "frontier": [[0, 0.3]]} for y in data.labels]
+
+    def answers(
+        context: Context, trained: Any, narrow: Any, name: str, data: ImageSet, key: str, budgets: list[int]
+    ) -> Any:
+        seen.append(data)
+        return {"clean": 100.0, "right": {"8": [1, 1, 1]}}
+
+    monkeypatch.setattr(hycas_choice, "_votes", votes)
+    monkeypatch.setattr(hycas_choice, "answers", answers)
+    chosen = {"candidates": ["RS"], "images": 3, "draws": 40, "alpha": 0.05, "radii": [0.25, 0.5]}
+    context = Context("tiny", {**TINY, "held_out": chosen}, {}, tmp_path)
+    table = hycas_choice.candidates(context, lambda name: pytest.fail(name), lambda name, depends: context)
+    assert [np.array_equal(data.images, held.images) for data in seen] == [True, True]
+    assert table.rows == (("RS", 100.0, 100.0, 0.0, 0.0, 100.0, 100.0),)
