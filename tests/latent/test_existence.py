@@ -169,3 +169,19 @@ def test_mixtures_are_refused_with_a_reason() -> None:
     )
     with pytest.raises(InputError, match="one component for each"):
         existence(clf, np.array([0.0]))
+
+
+def test_no_bound_on_all_classifiers_grows_with_the_radius() -> None:
+    """The pairs of classes that overlap most change with the radius; what held before goes on to hold."""
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(4, 12)) * 6.0
+    y = np.repeat(np.arange(4), 150)
+    z = means[y] + rng.normal(size=(600, 12))
+    clf = GaussianClassifier(shrinkage=0.3).fit(z, y)
+    radii = np.array([16.0, 0.0, 8.0, 9.6, 11.2, 12.8, 14.4])
+    found = existence(clf, radii)
+    assert [line.radius for line in found.lines] == radii.tolist()
+    reached = [line.any_classifier for line in sorted(found.lines, key=lambda line: line.radius)]
+    assert reached == sorted(reached, reverse=True)
+    assert reached[-1] < 0.9
+    assert "shifts of the latent" in found.separation

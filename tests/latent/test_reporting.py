@@ -63,8 +63,8 @@ def test_the_sentences_say_the_numbers() -> None:
     assert f"shift shorter than {np.median(f.radius[f.right]):.3g} pixel" in words
     assert f"At radius 1, {100 * middle.measured:.1f} % are right and certified" in words
     assert f"{100 * middle.lower:.1f} % to {100 * middle.upper:.1f} %" in words
-    assert f"at least {f.distance.lower:.3f} with 95 % confidence" in words
-    assert f"eps is {f.distance.kl_lower:.3f} nats" in words
+    assert f.distance.kl_lower == 0.0
+    assert "does not tell data from the fitted mixture with 95 % confidence" in words
     assert f"promises {100 * f.mixture[1]:.1f} %" in words
     gain = np.median((f.radius / f.closed)[(f.radius > 0.0) & (f.closed > 0.0)])
     assert f"{gain:.2f} times the closed-form margin" in words
@@ -73,6 +73,17 @@ def test_the_sentences_say_the_numbers() -> None:
     assert f"at most {math.ceil(1e3 * f.reach.lines[1].any_classifier) / 10:.1f} % at radius 1" in words
     against = sum(min(one.skewness_p, one.kurtosis_p) < 0.01 for _, one in f.normality if one is not None)
     assert f"for {against} of 3 classes" in words
+
+
+def test_the_sentences_say_how_far_data_and_fit_are_apart() -> None:
+    clf = GaussianClassifier().fit(*data(6.0))
+    z, y = data(6.0, seed=1)
+    f = findings(clf, z + 1.5, y, radii=[0.0, 1.0, 2.0])
+    words = "\n".join(f.sentences)
+    assert f.distance.kl_lower > 0.0
+    assert f"at least {f.distance.lower:.3f} with 95 % confidence" in words
+    assert f"eps is {f.distance.kl_lower:.3g} nats" in words
+    assert f"carries {100 * transfer(f.mixture[1], f.distance.kl_lower):.1f} % over" in words
 
 
 def test_the_tables_say_the_numbers() -> None:

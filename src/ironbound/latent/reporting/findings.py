@@ -165,14 +165,17 @@ def _sentences(f: Findings) -> list[str]:
     least = f.distance.kl_lower
     lines.append(
         f"A held-out two-sample test tells data from the fitted mixture: their total variation is at least "
-        f"{f.distance.lower:.3f} with {sure} confidence, so that eps is {least:.3f} nats or more."
+        f"{f.distance.lower:.3f} with {sure} confidence, so that eps is {least:.3g} nats or more."
+        if least > 0.0
+        else f"A held-out two-sample test does not tell data from the fitted mixture with {sure} confidence. "
+        "That bounds nothing from above: eps may be large all the same."
     )
     index = len(f.measured) // 2
     kept = float(transfer(f.mixture[index], least))
     lines.append(
-        f"At radius {middle.radius:g} the mixture promises {_percent(f.mixture[index])}; even for the "
-        f"smallest eps that the test leaves, the transfer bound carries only {_percent(kept)} over to "
-        f"the data. Measured: {_percent(middle.measured)}."
+        f"At radius {middle.radius:g} the mixture promises {_percent(f.mixture[index])}; for the smallest "
+        f"eps that the test leaves, the transfer bound carries {_percent(kept)} over to the data, and less "
+        f"for any larger one. Measured: {_percent(middle.measured)}."
     )
     if f.reach is not None:
         best = math.ceil(1e3 * f.reach.lines[index].any_classifier) / 10
