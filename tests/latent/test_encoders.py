@@ -24,6 +24,7 @@ from ironbound.latent import (
     EncoderRecord,
     EncoderStep,
     GaussianClassifier,
+    LatentCertifier,
     LatentEvidence,
     LinearEncoder,
     LipschitzEstimate,
@@ -513,6 +514,22 @@ def test_encoded_classifiers_are_estimators() -> None:
     assert np.array_equal(pickle.loads(pickle.dumps(model)).radius(X), model.radius(X))
     assert model.score(X, y) > 0.8
     assert model.get_params()["classifier__covariance"] == "shared"
+
+
+def test_certifiers_are_told_apart_by_encoder_and_classifier() -> None:
+    X, y = images()
+    half = LinearEncoder(0.5 * LinearEncoder.pca(X, 4).weight)
+    models = [
+        EncodedClassifier(encoder, GaussianClassifier(kind)).fit(X, y)
+        for encoder in (LinearEncoder.pca(X, 4), half)
+        for kind in ("shared", "full")
+    ]
+    certifiers = [LatentCertifier(model) for model in models]
+    assert len({certifier.digest for certifier in certifiers}) == 4
+    assert certifiers[0].digest == LatentCertifier(models[0]).digest
+    found = certifiers[2].settings
+    assert (found["lipschitz"], found["classifier"]) == (half.lipschitz, "GaussianClassifier")
+    assert 0.5 <= half.lipschitz < 0.51
 
 
 def test_ellipsoids_with_one_rho_are_exact() -> None:
